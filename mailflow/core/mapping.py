@@ -1,0 +1,223 @@
+"""What admins set in `mappings/`, as frozen objects. Read from files by mailflow/mappings.py; pure here.
+
+A mapping taken into use is a fact (architecture, "Mappings are versioned"): everything on which a decision may depend
+is in it, the settings of config.toml that matter (time zone, own addresses, trusted authserv-ids) included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as MappingType
+from datetime import date, time
+from functools import cached_property
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from mailflow.core.calendar import Calendar
+from mailflow.core.people import Person, Roster
+
+Trust = Literal["none", "roster", "authenticated"]
+TRUST_ORDER: tuple[Trust, ...] = ("none", "roster", "authenticated")
+
+KIND_IDS = (
+    "registration", "communication", "complaint", "written_report", "withdrawal", "improvement", "fault", "bug",
+    "test", "implementation", "exchange", "training", "document", "aftersales", "milestone", "daily_report",
+    "weekly_report", "customer_problem", "satisfaction", "group_opened", "group_released", "leaver", "query",
+    "decision",
+)  # fmt: skip
+"""The shipped kinds (domain §2). An admin may add further ones in kinds.toml."""
+
+
+class Model(BaseModel):
+    """Frozen; an unknown key is a mistake that `check` shows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ProjectSeed(Model):
+    """A project that mappings/projects.toml registers beforehand."""
+
+    name: str = Field(min_length=1)
+    aliases: tuple[str, ...] = ()
+    customer: str | None = None
+    product: str | None = None
+    sales: str | None = None
+    first: str | None = None
+    second: str | None = None
+    grade: Literal["S", "A", "B", "C"] | None = None
+    stage: str | None = None
+    registered: date | None = None
+
+
+class FieldRule(Model):
+    """A body field of a kind: `标签：值` (domain §3)."""
+
+    name: str
+    labels: tuple[str, ...]
+    """Further labels; `name` itself is always one."""
+    required: bool = False
+    required_when: dict[str, str] = Field(default_factory=dict)
+    """Required when another field has this value: {"沟通结果": "问题遗留"}."""
+    values: tuple[str, ...] = ()
+    """Allowed values; empty: any."""
+    value_aliases: dict[str, str] = Field(default_factory=dict)
+    vague: tuple[str, ...] = ()
+    """Values that say nothing; compared in folded form."""
+    vague_patterns: tuple[str, ...] = ()
+    """Regular expressions over the folded value, matched whole."""
+    min_length: int = 0
+
+
+class Kind(Model):
+    """One kind of mail (domain §2): its subject, who may send it, what its body holds."""
+
+    id: str
+    name: str
+    keywords: tuple[str, ...]
+    """The keyword and its aliases; width, case, spaces and traditional characters do not matter."""
+    parts: tuple[str, ...] = ()
+    """What follows the keyword, in order: project, new_project, person, summary, text. `?` behind a part: may be
+    missing."""
+    project_suffixes: tuple[str, ...] = ()
+    """Words that may follow the project and belong to the kind, not to the name: 沟通问题."""
+    senders: tuple[str, ...] = ()
+    """Role ids that may send it; empty: anybody on the roster. 'customer': outside addresses."""
+    trust: Trust = "roster"
+    fields: tuple[FieldRule, ...] = Field(default=(), alias="field")
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Words(Model):
+    """Words that people answer with (domain §2 "decision", §4), and prefixes of subjects."""
+
+    accept: tuple[str, ...] = ("确认", "同意", "属实", "计入")
+    reject: tuple[str, ...] = ("驳回", "不同意", "不计", "不予受理")
+    uphold: tuple[str, ...] = ("维持", "维持原判")
+    assign: tuple[str, ...] = ("指定", "改派", "计入")
+    withdraw: tuple[str, ...] = ("撤诉", "撤销投诉", "撤回投诉")
+    object: tuple[str, ...] = ("异议", "有异议")
+
+
+class PayRule(Model):
+    """With every `every`-th counted complaint within `scope`, `effect` by `grades` (domain §4)."""
+
+    id: str
+    name: str
+    every: int = Field(ge=1)
+    scope: Literal["lifetime", "year", "month"] = "lifetime"
+    effect: Literal["withhold", "demote"]
+    grades: int = Field(default=1, ge=1)
+
+
+class Pay(Model):
+    """Complaints and pay grades (domain §4)."""
+
+    may_complain: tuple[str, ...] = ("sales",)
+    may_withdraw: tuple[str, ...] = ("support_manager",)
+    """Roles that may withdraw besides the complainant."""
+    may_decide: tuple[str, ...] = ("support_manager",)
+    resend_hours: int = Field(default=24, ge=0)
+    unknown_project: Literal["hold", "count"] = "hold"
+    """A complaint that names its engineer but a project nobody knows."""
+    floor: str | int = 1
+    """The grade below which nobody is demoted."""
+    scale: tuple[str, ...] = ()
+    """Grades from the lowest to the highest; empty: grades are numbers, a higher one is better."""
+    stack: bool = True
+    """Whether several rules apply to one complaint; if not, only the one with the largest `every`."""
+    rules: tuple[PayRule, ...] = Field(alias="rule")
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Reminders(Model):
+    """Deadlines in working days (domain §3, §5)."""
+
+    registration_every: int = Field(default=2, ge=1)
+    registration_times: int = Field(default=3, ge=1)
+    month_draft: bool = True
+
+
+class CalendarRule(Model):
+    """Corrections to the public calendar, and office hours."""
+
+    holidays: tuple[date, ...] = ()
+    workdays: tuple[date, ...] = ()
+    opens: time = time(9, 0)
+    closes: time = time(18, 0)
+
+
+class MailboxSettings(Model):
+    """What deciding needs to know of a polled mailbox (config.toml [[mailbox]])."""
+
+    authserv_ids: tuple[str, ...] = ()
+    customers: bool = True
+    """Whether mail from outside to it may open a customer problem."""
+
+
+class Settings(Model):
+    """The part of config.toml on which decisions depend."""
+
+    timezone: str = "Asia/Shanghai"
+    own_addresses: tuple[str, ...] = ()
+    """Addresses that mailflow sends from or polls."""
+    domain: str = "mailflow.example"
+    """Right part of the Message-IDs that mailflow makes."""
+    mailboxes: dict[str, MailboxSettings] = Field(default_factory=dict)
+    holidays: tuple[date, ...] = ()
+    """Public holidays that fall on Monday to Friday, as known when the mapping was taken into use."""
+    workdays: tuple[date, ...] = ()
+
+
+class SheetColumn(Model):
+    """A column of a sheet: which field of the view, under which heading."""
+
+    field: str
+    heading: str
+    width: int | None = None
+
+
+class Sheets(Model):
+    """mappings/sheets.toml: headings and order; {sheet id: columns}. What is missing takes the view's own."""
+
+    columns: dict[str, tuple[SheetColumn, ...]] = Field(default_factory=dict)
+
+
+class Mapping(Model):
+    """Everything that mappings/ says, checked and frozen."""
+
+    version: str
+    """Digest of all files and settings: two mappings that say the same are one version."""
+    settings: Settings = Settings()
+    people: tuple[Person, ...] = ()
+    projects: tuple[ProjectSeed, ...] = ()
+    kinds: tuple[Kind, ...] = ()
+    words: Words = Words()
+    pay: Pay
+    reminders: Reminders = Reminders()
+    calendar_rule: CalendarRule = CalendarRule()
+    sheets: Sheets = Sheets()
+
+    @cached_property
+    def roster(self) -> Roster:
+        return Roster(self.people)
+
+    @cached_property
+    def calendar(self) -> Calendar:
+        rule, settings = self.calendar_rule, self.settings
+        return Calendar(
+            timezone=settings.timezone,
+            holidays=(frozenset(settings.holidays) | frozenset(rule.holidays)) - frozenset(rule.workdays),
+            workdays=(frozenset(settings.workdays) | frozenset(rule.workdays)) - frozenset(rule.holidays),
+            opens=rule.opens,
+            closes=rule.closes,
+        )
+
+    @cached_property
+    def kinds_by_id(self) -> MappingType[str, Kind]:
+        return {k.id: k for k in self.kinds}
+
+    def managers(self) -> tuple[Person, ...]:
+        """Whom held items go to: the support managers."""
+        return self.roster.with_role("support_manager")

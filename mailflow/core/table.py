@@ -1,0 +1,61 @@
+"""A workbook as data: what views make and sheets write. Knows no book and no file format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Literal
+
+Cell = str | int | float | date | datetime | None
+"""`datetime` is local and naive: what the person at the sheet reads."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """A column of a sheet. `field` is its stable name; people may rename nothing but what sheets.toml says."""
+
+    field: str
+    heading: str
+    format: Literal["text", "long", "date", "datetime", "integer", "number"] = "text"
+    """"long": wrapped text."""
+    owner: Literal["machine", "person", "answer"] = "machine"
+    """person: theirs, never written after creation. answer: theirs, and read back as decisions."""
+    choices: tuple[str, ...] = ()
+    """A drop-down of suggestions; other text stays possible."""
+    width: int | None = None
+    """In Latin characters; None: fitted to the content."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SheetRow:
+    """`key` stands in the key column and never changes; `values` in the order of the sheet's columns."""
+
+    key: str
+    values: tuple[Cell, ...]
+    mark: Literal["", "late", "counted", "muted"] = ""
+    """late and counted: emphasised. muted: no longer counts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sheet:
+    """One sheet. Its first column holds the rows' keys."""
+
+    id: str
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[SheetRow, ...]
+    note: str = ""
+    """Print header, and the sheet's description."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workbook:
+    """One workbook. `name` is the file name without folder, e.g. 项目跟踪表-张三.xlsx; may hold unsafe characters."""
+
+    name: str
+    title: str
+    sheets: tuple[Sheet, ...]
+    restricted: bool = False
+    """For the manager and the director only: goes to a folder of its own (domain §7)."""
+    changed: datetime
+    """When the newest thing in it happened (aware): the file's own time, so that a replay gives the same bytes."""

@@ -1,0 +1,41 @@
+"""Normal forms of text in which people write one thing in many ways (width, case, spaces, dashes, traditional)."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+
+from zhconv import convert
+
+_DASH = re.compile("[-\u2010-\u2015\u2212\u2500\u2501\ufe31\ufe58\ufe63\uff0d\u00ad]+")
+_SPACE = re.compile(r"\s+")
+_ZERO_WIDTH = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+
+
+def simplified(text: str) -> str:
+    """Traditional characters to simplified ones; other text unchanged. Length is kept (character by character)."""
+    return str(convert(text, "zh-hans")) if not text.isascii() else text
+
+
+def one_line(text: str) -> str:
+    """`text` on one line: zero-width and control characters out, runs of white space to one blank, trimmed."""
+    text = _ZERO_WIDTH.sub("", text)
+    text = _SPACE.sub(" ", text)
+    return "".join(c for c in text if unicodedata.category(c) != "Cc").strip()
+
+
+def dashes(text: str) -> str:
+    """Every kind of dash, and runs of them, to one ASCII hyphen."""
+    return _DASH.sub("-", text)
+
+
+@lru_cache(maxsize=65536)
+def fold(text: str) -> str:
+    """The form in which names are compared: NFKC (width), simplified, case-folded, one kind of dash, no white space.
+
+    >>> fold("ＥＲＰ 項目－二期")
+    'erp项目-二期'
+    """
+    text = unicodedata.normalize("NFKC", one_line(text))
+    return dashes(_SPACE.sub("", simplified(text))).casefold()
