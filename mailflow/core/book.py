@@ -32,7 +32,7 @@ class Book(ABC):
         """The row with this key, or None."""
 
     @abstractmethod
-    def find(self, kind: type[R], **where: object) -> list[R]:
+    def find(self, kind: type[R], /, **where: object) -> list[R]:
         """All rows whose indexed fields equal `where`, in the order of keys. No `where`: all rows."""
 
     _register: Register | None = None
@@ -70,7 +70,7 @@ class EmptyBook(Book):
     def get(self, kind: type[R], key: str) -> R | None:
         return None
 
-    def find(self, kind: type[R], **where: object) -> list[R]:
+    def find(self, kind: type[R], /, **where: object) -> list[R]:
         return []
 
 
@@ -92,7 +92,7 @@ class Overlay(Book):
         row = self._rows.get(kind, {}).get(key)
         return row if isinstance(row, kind) else self._base.get(kind, key)
 
-    def find(self, kind: type[R], **where: object) -> list[R]:
+    def find(self, kind: type[R], /, **where: object) -> list[R]:
         own = self._rows.get(kind, {})
         wanted = {name: column(value) for name, value in where.items()}
         unknown = wanted.keys() - set(kind.indexed)

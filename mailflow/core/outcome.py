@@ -16,6 +16,8 @@ class Outcome:
     """
 
     entries: tuple[Row, ...] = ()
+    refused: str | None = None
+    """A decision that cannot be carried out: why, in Chinese."""
 
     def of(self, *kinds: type[Row]) -> list[Row]:
         return [row for row in self.entries if isinstance(row, kinds)]

@@ -261,6 +261,8 @@ class Month:
     closed: datetime
     by: str
     mapping: str
+    pay: str
+    """The pay rules under which it was closed, as JSON: a closed month never changes under new ones."""
 
     @property
     def key(self) -> str:
@@ -289,12 +291,14 @@ class Held:
     opened: datetime
     project: str | None = None
     engineer: str | None = None
-    reading: str | None = None
-    """The Reading of the mail (kinds) as JSON, so that accepting it goes on where holding it stopped."""
+    letter: str | None = None
+    """The mail as policies see it, as JSON, so that accepting it goes on where holding it stopped."""
     state: Literal["open", "decided"] = "open"
     answer: str | None = None
     by: str | None = None
     decided: datetime | None = None
+    result: str | None = None
+    """Chinese: what came of the answer, or why it was not understood."""
 
     @property
     def key(self) -> str:

@@ -1,0 +1,213 @@
+"""What follows from a fact: `decide(book, fact, mapping) -> Outcome`. Pure.
+
+The order of policies is the three tables below; it is read as the program. For a mail the first policy that returns an
+ending wins, and its kind's policy comes after everything that does not depend on the kind.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+
+from mailflow import kinds, message
+from mailflow.core.book import Book
+from mailflow.core.facts import DecisionFact, Fact, MailFact, MappingFact, TickFact
+from mailflow.core.findings import Finding
+from mailflow.core.mapping import Mapping
+from mailflow.core.outcome import Outcome
+from mailflow.core.records import Due, Held, Mail, mail_key
+from mailflow.message.model import Message
+from mailflow.policies import (
+    cases,
+    complaints,
+    corrections,
+    decisions,
+    identity,
+    months,
+    registration,
+    registration_requests,
+    reports,
+    withdrawals,
+)  # fmt: skip
+from mailflow.policies.access import trust_of
+from mailflow.policies.desk import Desk, Ending
+from mailflow.policies.grades import regrade_all
+from mailflow.policies.letter import EXCERPT, Letter, parents_of, sender_of
+
+Policy = Callable[[Desk, Letter], Ending | None]
+
+BEFORE_KIND: tuple[Policy, ...] = (
+    identity.own,
+    identity.copy,
+    identity.automatic,
+    identity.reused,
+    decisions.by_mail,
+    withdrawals.reply,
+)
+
+BY_KIND: dict[str, Policy] = {
+    "registration": registration.registration,
+    "communication": reports.communication,
+    "complaint": complaints.complaint,
+    "withdrawal": withdrawals.withdrawal,
+}
+
+AFTER_KIND: tuple[Policy, ...] = (cases.follow_up, corrections.near_miss, cases.customer)
+
+ON_DUE: dict[str, Callable[[Desk, Due], None]] = {
+    "month:": months.send_draft,
+    "case:": registration_requests.fall_due,
+}
+
+
+def decide(book: Book, fact: Fact, mapping: Mapping) -> Outcome:
+    """The consequences of `fact` on `book`: rows to be committed together with it (promises 2, 5, 6).
+
+    Writes nothing and asks no clock. The same book, fact and mapping give the same outcome. Bugs show as exceptions:
+    the caller sets that one mail aside (promise 7).
+    """
+    match fact:
+        case MailFact():
+            letter, _ = read(fact, book, mapping)
+            return decide_letter(book, letter, mapping)
+        case DecisionFact():
+            desk = Desk(book, mapping, fact.time, route)
+            refused = decisions.by_command(desk, fact)
+            return Outcome(tuple(desk.book.changes()), refused)
+        case TickFact():
+            desk = Desk(book, mapping, fact.time, route)
+            _fall_due(desk)
+            return Outcome(tuple(desk.book.changes()))
+        case MappingFact():
+            desk = Desk(book, mapping, fact.time, route)
+            registration.from_mapping(desk, mapping)
+            months.schedule_draft(desk, mapping.calendar.month(fact.time))
+            regrade_all(desk, "绩效规则有更改")
+            return Outcome(tuple(desk.book.changes()))
+
+
+def read(fact: MailFact, book: Book, mapping: Mapping) -> tuple[Letter, Message]:
+    """How a mail is understood, before anything is decided."""
+    mail = message.read(fact.raw)
+    person = sender_of(mail, mapping)
+    trust, evidence = trust_of(mail, person, mapping, fact.mailbox)
+    reading = kinds.read(mail, mapping, book.register(), person)
+    sender = mail.from_.address if mail.from_ else ""
+    letter = Letter(
+        key=mail_key(fact.seq),
+        seq=fact.seq,
+        mailbox=fact.mailbox,
+        received=fact.time,
+        digest=fact.digest,
+        message_id=mail.message_id,
+        content=mail.content,
+        resend=message.resend_digest(mail, sender),
+        subject=mail.subject,
+        sender=sender,
+        person=person.name if person else None,
+        trust=trust,
+        evidence=evidence,
+        recipients=tuple(a.address for a in (*mail.to, *mail.cc)),
+        is_reply=mail.is_reply,
+        is_forward=mail.is_forward,
+        parents=parents_of(mail),
+        numbers=tuple(dict.fromkeys((*mail.case_numbers, *_NUMBER.findall(mail.text[:4000])))),
+        automatic=mail.automatic,
+        bounce=mail.bounce,
+        doubtful=mail.doubtful,
+        excerpt=mail.text[:EXCERPT],
+        reading=reading,
+        findings=mail.findings,
+    )
+    return letter, mail
+
+
+_NUMBER = re.compile(r"\bMF-20\d\d-\d{6,9}\b")
+
+
+def decide_letter(book: Book, letter: Letter, mapping: Mapping) -> Outcome:
+    """The consequences of a mail that has been read."""
+    desk = Desk(book, mapping, letter.received, route)
+    ending = _end(desk, letter)
+    desk.put(_mail(letter, ending))
+    return Outcome(tuple(desk.book.changes()))
+
+
+def _end(desk: Desk, letter: Letter) -> Ending:
+    for policy in (*BEFORE_KIND, route):
+        if ending := policy(desk, letter):
+            return ending
+    return Ending("unmatched")
+
+
+def route(desk: Desk, letter: Letter) -> Ending:
+    """Where a mail goes by its kind."""
+    by_kind = BY_KIND.get(letter.reading.kind or "", cases.plain)
+    for policy in (by_kind, *AFTER_KIND):
+        if ending := policy(desk, letter):
+            return ending
+    return Ending("unmatched")
+
+
+def _mail(letter: Letter, ending: Ending) -> Mail:
+    kind = ending.kind or letter.reading.kind
+    if ending.disposition in ("near_miss", "automatic", "bounce", "own"):
+        kind = None
+    return Mail(
+        seq=letter.seq,
+        mailbox=letter.mailbox,
+        received=letter.received,
+        digest=letter.digest,
+        message_id=letter.message_id,
+        content=letter.content,
+        resend=letter.resend,
+        subject=letter.subject,
+        sender=letter.sender,
+        person=letter.person,
+        trust=letter.trust,
+        kind=kind,
+        disposition=ending.disposition,
+        matter=ending.matter,
+        findings=(*letter.findings, *letter.reading.findings, *ending.findings),
+    )
+
+
+def set_aside(fact: MailFact, error: str) -> Outcome:
+    """The outcome of a mail that could not be processed: kept, shown to the manager, tried again by `rebuild`."""
+    text = f"处理这封邮件时出错：{error}。邮件已原样保存；程序更新后运行 mailflow rebuild 会重新处理。"
+    mail = Mail(
+        seq=fact.seq,
+        mailbox=fact.mailbox,
+        received=fact.time,
+        digest=fact.digest,
+        message_id=None,
+        content=f"raw:{fact.digest}",
+        resend=None,
+        subject="",
+        sender="",
+        person=None,
+        trust="none",
+        kind=None,
+        disposition="set_aside",
+        findings=(Finding("set_aside", text),),
+    )
+    return Outcome((mail,))
+
+
+def due(book: Book, now: datetime) -> list[Due]:
+    """What falls due at `now`, the most overdue first."""
+    return sorted((d for d in book.find(Due, state="pending") if d.due <= now), key=lambda d: (d.due, d.key))
+
+
+def _fall_due(desk: Desk) -> None:
+    """Handles what is due until nothing is: a handler may set a next date that has passed as well."""
+    while rows := due(desk.book, desk.now):
+        for row in rows:
+            desk.done(row.matter, row.step)
+            ON_DUE[row.matter.partition(":")[0] + ":"](desk, row)
+
+
+def open_held(book: Book) -> list[Held]:
+    """What waits for the manager."""
+    return book.find(Held, state="open")

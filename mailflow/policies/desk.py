@@ -1,0 +1,191 @@
+"""The desk at which policies work: the book with one fact's changes laid over it, and the few ways to change it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from mailflow.core.book import Book, Overlay
+from mailflow.core.findings import Finding
+from mailflow.core.mapping import Mapping
+from mailflow.core.people import Person
+from mailflow.core.records import Case, Counter, Disposition, Due, Held, Notice, Row
+from mailflow.policies.letter import Letter
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a mail ends (promise 3)."""
+
+    disposition: Disposition
+    matter: str | None = None
+    findings: tuple[Finding, ...] = ()
+    kind: str | None = None
+    """Set where the policy knows the kind better than the subject does: decision, withdrawal, customer_problem."""
+
+    @staticmethod
+    def of(disposition: Disposition, code: str, text: str, *, matter: str | None = None) -> Ending:
+        return Ending(disposition, matter, (Finding(code, text),))
+
+
+@dataclass
+class Desk:
+    """Lives for one fact. `now` is that fact's time; there is no other clock."""
+
+    base: Book
+    mapping: Mapping
+    now: datetime
+    route: Callable[[Desk, Letter], Ending]
+    """Where a mail goes by its kind; for a held mail that the manager accepts."""
+    book: Overlay = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.book = Overlay(self.base)
+
+    def put(self, *rows: Row) -> None:
+        self.book.put(*rows)
+
+    def number(self, counter: str) -> int:
+        """The next number of `counter`, from 1."""
+        last = self.book.get(Counter, counter)
+        value = (last.value if last else 0) + 1
+        self.put(Counter(name=counter, value=value))
+        return value
+
+    def case_number(self) -> str:
+        """MF-2026-000123 (domain §5); numbered anew each year."""
+        year = self.mapping.calendar.local(self.now).year
+        return f"MF-{year}-{self.number(f'case:{year}'):06d}"
+
+    def when(self, instant: datetime) -> str:
+        """An instant as people read it."""
+        return self.mapping.calendar.local(instant).strftime("%Y-%m-%d %H:%M")
+
+    def later(self, matter: str, step: str, due: datetime) -> None:
+        """Something falls due. Once: a row that was there, pending or done, stays as it is."""
+        row = Due(matter=matter, step=step, due=due)
+        if self.book.get(Due, row.key) is None:
+            self.put(row)
+
+    def done(self, matter: str, step: str) -> None:
+        row = self.book.get(Due, f"{matter}/{step}")
+        if row is not None and row.state == "pending":
+            self.put(replace(row, state="done"))
+
+    def notify(
+        self,
+        template: str,
+        person: Person,
+        *,
+        matter: str,
+        step: str,
+        context: dict[str, Any],
+        cc: tuple[Person, ...] = (),
+        answers: Letter | None = None,
+    ) -> None:
+        """Wants `person` told. At most once for each (matter, person, step), whatever restarts (promise 4).
+
+        Somebody who has left is told nothing.
+        """
+        day = self.mapping.calendar.day(self.now)
+        notice = Notice(
+            matter=matter,
+            person=person.name,
+            step=step,
+            template=template,
+            to=person.address,
+            cc=tuple(p.address for p in cc if p.name != person.name and p.active(day)),
+            context={"person": person.name, **context},
+            due=self.now,
+            message_id=message_id(self.mapping.settings.domain, matter, person.name, step),
+            in_reply_to=answers.message_id if answers else None,
+        )
+        if person.active(day) and self.book.get(Notice, notice.key) is None:
+            self.put(notice)
+
+    def hold(
+        self,
+        letter: Letter,
+        kind: Any,
+        reason: str,
+        text: str,
+        *,
+        choices: tuple[str, ...],
+        matter: str | None = None,
+        engineer: str | None = None,
+    ) -> Ending:
+        """Lays a mail before the manager: in 待确认, and by mail. One held item for each mail."""
+        known = next((h for h in self.book.find(Held, mail=letter.key) if h.state == "open"), None)
+        held = known or Held(
+            number=self.number("held"),
+            kind=kind,
+            matter=matter,
+            mail=letter.key,
+            reason=reason,
+            text=text,
+            choices=choices,
+            opened=self.now,
+            project=letter.reading.project or letter.reading.project_text,
+            engineer=engineer,
+            letter=letter.model_dump_json(),
+        )
+        if known is None:
+            self.put(held)
+            for manager in self.mapping.managers():
+                self.notify(
+                    "held",
+                    manager,
+                    matter=f"held:{held.number}",
+                    step="ask",
+                    context=held_context(self, held, letter),
+                )
+        return Ending("held", f"held:{held.number}", (Finding(reason, text),))
+
+    def case(self, letter: Letter, kind: str, state: str, **more: Any) -> Case:
+        """Opens a case for `letter` and puts it."""
+        case = Case(
+            number=self.case_number(),
+            kind=kind,
+            state=state,
+            opened=letter.received,
+            changed=letter.received,
+            mails=(letter.key,),
+            **more,
+        )
+        self.put(case)
+        return case
+
+    def in_working_days(self, count: int) -> datetime:
+        """The instant at which the office opens on the `count`-th working day from now."""
+        calendar = self.mapping.calendar
+        return calendar.at_opening(calendar.add_working_days(calendar.day(self.now), count))
+
+    def within(self, a: datetime, b: datetime, hours: int) -> bool:
+        return abs(a - b) <= timedelta(hours=hours)
+
+
+def message_id(domain: str, matter: str, person: str, step: str) -> str:
+    """The Message-ID of a notice: from its key alone, so that a repeat is recognisable (mail.md §4, 6)."""
+    digest = hashlib.sha256(f"{matter}|{person}|{step}".encode()).hexdigest()
+    return f"<mf-{digest[:32]}@{domain}>"
+
+
+_HELD_KINDS = {"complaint": "投诉", "objection": "异议", "withdrawal": "撤诉", "mail": "邮件"}
+
+
+def held_context(desk: Desk, held: Held, letter: Letter) -> dict[str, Any]:
+    return {
+        "number": held.number,
+        "kind": _HELD_KINDS[held.kind],
+        "reason": held.text,
+        "choices": list(held.choices),
+        "project": held.project or "",
+        "engineer": held.engineer or "",
+        "sender": letter.sender,
+        "subject": letter.subject,
+        "received": desk.when(letter.received),
+        "excerpt": letter.excerpt,
+    }
