@@ -1,0 +1,187 @@
+"""Wiring: configuration -> concrete store, mailboxes, sender, workbooks. The one place that names them."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property, partial
+from pathlib import Path
+
+from mailflow import config as configuration
+from mailflow import intake, journal, mappings, outbox, publish
+from mailflow.core.mapping import Mapping
+from mailflow.errors import MailflowError, UserError
+from mailflow.store import Store
+from mailflow.transports.base import Mailbox, Sender
+
+
+@dataclass
+class Summary:
+    """What one run did."""
+
+    mails: Counter[str] = field(default_factory=Counter)
+    due: int = 0
+    notices: Counter[str] = field(default_factory=Counter)
+    workbooks: Counter[str] = field(default_factory=Counter)
+    problems: list[str] = field(default_factory=list)
+    """Chinese: what did not go as it should. Everything else went on."""
+
+
+@dataclass
+class App:
+    """A configuration with everything that it names, made when it is first needed."""
+
+    config: configuration.Config
+
+    @staticmethod
+    def of(path: Path) -> App:
+        """The application that the file `path` configures. UserError with everything that is wrong with it."""
+        return App(configuration.load(path))
+
+    @cached_property
+    def store(self) -> Store:
+        return Store.open(self.config.main.store, self.config.main.data)
+
+    @property
+    def shelf(self) -> publish.Shelf:
+        return publish.Shelf(self.config.workbooks.folder, self.config.workbooks.restricted_folder)
+
+    def has_store(self) -> bool:
+        """Whether there is anything in the store yet; asking makes nothing."""
+        return self.config.main.store is not None or (self.config.main.data / "mailflow.db").exists()
+
+    def mapping_on_disk(self) -> tuple[Mapping, dict[str, str]]:
+        """What mappings/ says now, with the files' texts. UserError with everything that is wrong with it."""
+        files = mappings.read_files(self.config.main.mappings)
+        return mappings.parse(files, self.config.settings()), files
+
+    def take_mapping(self, now: datetime) -> Mapping:
+        """Takes what mappings/ says into use."""
+        mapping, files = self.mapping_on_disk()
+        intake.take_mapping(self.store, mapping, files, now)
+        return mapping
+
+    def in_force(self) -> Mapping:
+        with self.store.read() as reader:
+            return intake.in_force(reader)
+
+    # Transports are imported when they are needed, so that `mailflow --help` answers at once.
+
+    def mailbox(self, box: configuration.Mailbox) -> Mailbox:
+        url = box.url
+        if url.scheme == "maildir":
+            from mailflow.transports.maildir import MaildirMailbox
+
+            return MaildirMailbox(box.name, Path(url.path))
+        from mailflow.transports.imap import ImapMailbox
+
+        def password() -> str:
+            return box.password() or ""
+
+        return ImapMailbox(
+            box.name, url.host, url.port or 993, url.scheme == "imaps", url.user or "", password, box.imap_folder
+        )
+
+    def sender(self) -> Sender:
+        send = self.config.send
+        url = send.url
+        if url.scheme == "maildir":
+            from mailflow.transports.maildir import MaildirSender
+
+            return MaildirSender(Path(url.path))
+        from mailflow.transports.smtp import Mode, SmtpSender
+
+        mode: Mode = "smtps" if url.scheme == "smtps" else "starttls"
+        return SmtpSender(url.host, url.port or 465, mode, url.user, lambda: send.password() or "")
+
+    def post(self, sender: Sender, mapping: Mapping) -> outbox.Post:
+        send = self.config.send
+        return outbox.Post(sender, send.sender, send.address, self.config.main.templates, mapping.roster)
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Only one process takes in, publishes and sends (mail.md §4, 7). UserError when another one does."""
+        self.config.main.data.mkdir(parents=True, exist_ok=True)
+        with open(self.config.main.data / "mailflow.lock", "a+b") as lock:
+            if not _locked(lock.fileno()):
+                raise UserError(f"另一个 mailflow 正在使用 {self.config.main.data}，请等它结束或先停掉它。", code=1)
+            yield
+
+    def once(self, now: datetime, progress: Callable[[str], None] = lambda text: None) -> Summary:
+        """Takes in all waiting mail, does all that is due, publishes, sends. One thing that fails stops no other."""
+        summary = Summary()
+        mapping = self.take_mapping(now)
+        steps: list[tuple[str, Callable[[], object]]] = [
+            ("读取待确认", partial(self.take_cells, mapping, now)),
+            *((f"收信 {box.name}", partial(self._take_in, box, summary)) for box in self.config.mailboxes),
+            ("到期事项", partial(self._tick, summary, now)),
+            ("工作簿", partial(self._publish, summary, mapping, now)),
+            ("发信", partial(self._deliver, summary, mapping, now)),
+        ]
+        for what, work in steps:
+            progress(what)
+            try:
+                work()
+            except UserError:
+                raise
+            except MailflowError as error:
+                summary.problems.append(f"{what}：{error}")
+        return summary
+
+    def take_cells(self, mapping: Mapping, now: datetime) -> None:
+        """Carries out the decisions that people wrote into 待确认."""
+        cells = publish.cells(self.store, self.shelf, mapping)
+        if cells:
+            intake.take_cells(self.store, now, "待确认.xlsx", cells)
+
+    def _take_in(self, box: configuration.Mailbox, summary: Summary) -> None:
+        mailbox = self.mailbox(box)
+        try:
+            summary.mails += intake.take_in(self.store, mailbox, box.after)
+            journal.mailbox_ok(mailbox=box.name)
+        finally:
+            mailbox.close()
+
+    def _tick(self, summary: Summary, now: datetime) -> None:
+        summary.due = intake.tick(self.store, now)
+
+    def _publish(self, summary: Summary, mapping: Mapping, now: datetime) -> None:
+        summary.workbooks = publish.publish(self.store, self.shelf, mapping, now)
+        if summary.workbooks["blocked"]:
+            with self.store.read() as reader:
+                rows = [row for row in reader.workbooks() if row.blocked]
+            summary.problems += [f"工作簿 {row.name}：{row.blocked}" for row in rows]
+
+    def _deliver(self, summary: Summary, mapping: Mapping, now: datetime) -> None:
+        sender = self.sender()
+        try:
+            summary.notices = outbox.deliver(self.store, self.post(sender, mapping), now)
+        finally:
+            sender.close()
+        if failed := sum(number for state, number in summary.notices.items() if state != "sent"):
+            summary.problems.append(f"{failed} 封通知没有发出，详见 mailflow list notices。")
+
+
+def _locked(descriptor: int) -> bool:
+    """Takes the lock of an open file; it goes when the process ends, however it ends."""
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+        else:
+            import fcntl
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def utc_now() -> datetime:
+    """The only clock there is; everything below is told the time."""
+    return datetime.now(UTC)

@@ -1,0 +1,251 @@
+"""The pulse: `schedule` says when to look; what is due stands in the store (architecture, "Due rows, no timers").
+
+One thread reads each mailbox, one decides and commits, one publishes workbooks, one sends; a slow workbook or a dead
+server never delays the others. SIGTERM ends all of them within five seconds; a kill at any instant loses nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+import schedule
+
+from mailflow import __version__, config, intake, journal, outbox, publish
+from mailflow.app import App, utc_now
+from mailflow.core.mapping import Mapping
+from mailflow.errors import AuthError, MailflowError, UserError
+from mailflow.transports.base import Mailbox, Sender
+
+FIRST_WAIT, LONGEST_WAIT = 2.0, 300.0
+REFUSED_WAIT = 900.0
+"""After a refused login: a person must look; trying more often may lock the account (mail.md §2)."""
+LOOK = 1.0
+"""Seconds between two looks of the publisher and the sender."""
+AGAIN = 20.0
+"""Seconds until a workbook that somebody holds is tried again."""
+SAVING = timedelta(seconds=10)
+"""A workbook that is missing for less is being saved (workbooks.md §2)."""
+END = 4.0
+
+
+def back_off(failures: int) -> float:
+    """Seconds until the next try: doubled each time, with jitter."""
+    return float(min(FIRST_WAIT * 2 ** min(failures, 10), LONGEST_WAIT)) * random.uniform(0.8, 1.2)  # noqa: S311
+
+
+@dataclass
+class Health:
+    """How one mailbox, the sender or the publisher does; shown by `mailflow status`."""
+
+    state: str = "starting"
+    """starting, ok, failed (is tried again), refused (needs a person)."""
+    since: str = ""
+    error: str = ""
+    failures: int = 0
+    last_ok: str = ""
+
+    def ok(self, now: datetime) -> None:
+        if self.state != "ok":
+            self.state, self.since, self.error, self.failures = "ok", now.isoformat(), "", 0
+        self.last_ok = now.isoformat()
+
+    def failed(self, now: datetime, error: BaseException) -> None:
+        state = "refused" if isinstance(error, AuthError) else "failed"
+        if self.state != state:
+            self.state, self.since = state, now.isoformat()
+        self.error, self.failures = str(error), self.failures + 1
+
+
+@dataclass
+class Daemon:
+    """Runs until `stop` is set."""
+
+    app: App
+    stop: threading.Event = field(default_factory=threading.Event)
+    health: dict[str, Health] = field(default_factory=dict)
+    _decider: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "decide"))
+
+    def run(self) -> None:
+        """The whole life of the daemon. UserError when the mapping cannot be used to begin with."""
+        for name in ("SIGTERM", "SIGINT", "SIGBREAK"):
+            if number := getattr(signal, name, None):
+                signal.signal(number, lambda *_: self.stop.set())
+        self.app.take_mapping(utc_now())
+        names = [box.name for box in self.app.config.mailboxes]
+        journal.started(version=__version__, store=str(self.app.store.url), mailboxes=names)
+        threads = [self._start(f"read:{box.name}", self._read, box) for box in self.app.config.mailboxes]
+        threads += [self._start("publish", self._publish), self._start("send", self._send)]
+        self._pulse()
+        for thread in threads:
+            thread.join(END / len(threads))
+        self._decider.shutdown(wait=True, cancel_futures=True)
+        self._write_status()
+        journal.stopped(reason="signal")
+
+    def _start(self, name: str, work: Callable[..., None], *args: object) -> threading.Thread:
+        self.health[name] = Health()
+        # Daemon threads: one that hangs in a dead connection cannot keep the process; what it has not committed will
+        # be fetched again.
+        thread = threading.Thread(target=work, args=(name, *args), name=name, daemon=True)
+        thread.start()
+        return thread
+
+    def _pulse(self) -> None:
+        pulse = schedule.Scheduler()
+        pulse.every(10).seconds.do(self._guard, "tick", self._tick)
+        pulse.every(10).seconds.do(self._guard, "mapping", self._look_at_mapping)
+        pulse.every(2).seconds.do(self._write_status)
+        pulse.run_all()
+        while not self.stop.is_set():
+            pulse.run_pending()
+            self.stop.wait(0.5)
+
+    def _tick(self) -> None:
+        self._decide(lambda: intake.tick(self.app.store, utc_now()))
+
+    def _guard(self, what: str, work: Callable[[], object]) -> None:
+        """Runs a job of the pulse; what fails is shown and tried again at the next beat."""
+        health = self.health.setdefault(what, Health())
+        try:
+            work()
+            health.ok(utc_now())
+        except MailflowError as error:
+            if str(error) != health.error:
+                journal.store_failed(error=error)
+            health.failed(utc_now(), error)
+        except Exception as error:  # noqa: BLE001  our own bug must not stop the pulse
+            journal.bug(where=what, error=error)
+            health.failed(utc_now(), error)
+
+    def _decide(self, work: Callable[[], object]) -> object:
+        """Has the one deciding thread do `work`, and waits for it."""
+        return self._decider.submit(work).result()
+
+    # -- readers -----------------------------------------------------------------------------------------------------
+
+    def _read(self, name: str, box: config.Mailbox) -> None:
+        while not self.stop.is_set():
+            mailbox: Mailbox | None = None
+            try:
+                mailbox = self.app.mailbox(box)
+                while not self.stop.is_set():
+                    self._take_in(mailbox, box)
+                    self._now_ok(name, box.name)
+                    mailbox.wait(box.poll, self.stop)
+            except Exception as error:  # noqa: BLE001  one mailbox must never take another one with it
+                self._now_failed(name, error, partial(self._tell_mailbox, box.name))
+            finally:
+                if mailbox is not None:
+                    mailbox.close()
+
+    def _take_in(self, mailbox: Mailbox, box: config.Mailbox) -> None:
+        store = self.app.store
+        for batch in intake.waiting(store, mailbox):
+            self._decide(partial(intake.commit, store, box.name, batch, box.after))
+            if self.stop.is_set():
+                return
+        intake.file_away(store, mailbox)
+
+    def _tell_mailbox(self, mailbox: str, error: Exception, wait: float) -> None:
+        if isinstance(error, AuthError):
+            journal.mailbox_refused(mailbox=mailbox, error=error)
+        else:
+            journal.mailbox_failed(mailbox=mailbox, error=error, retry_in=wait)
+
+    def _now_ok(self, name: str, mailbox: str | None = None) -> None:
+        health = self.health[name]
+        if mailbox and health.state != "ok":
+            journal.mailbox_ok(mailbox=mailbox)
+        health.ok(utc_now())
+
+    def _now_failed(self, name: str, error: Exception, tell: Callable[[Exception, float], None]) -> None:
+        if self.stop.is_set():
+            return
+        health = self.health[name]
+        if not isinstance(error, MailflowError):
+            journal.bug(where=name, error=error)
+        wait = REFUSED_WAIT if isinstance(error, AuthError) else back_off(health.failures)
+        health.failed(utc_now(), error)
+        tell(error, wait)
+        self.stop.wait(wait)
+
+    # -- publisher and sender ----------------------------------------------------------------------------------------
+
+    def _publish(self, name: str) -> None:
+        looked: tuple[int, int] | None = None
+        tried = 0.0
+        while not self.stop.wait(LOOK):
+            try:
+                mapping = self.app.in_force()
+                stamp = publish.stamp(self.app.shelf)
+                if stamp != looked:
+                    self._take_cells(mapping)
+                    looked = stamp
+                again = time.monotonic() - tried >= AGAIN
+                tried = time.monotonic() if again else tried
+                publish.publish(
+                    self.app.store, self.app.shelf, mapping, utc_now(),
+                    stop=self.stop.is_set, blocked_too=again, patience=SAVING,
+                )  # fmt: skip
+                self._now_ok(name)
+            except Exception as error:  # noqa: BLE001  the other threads go on
+                self._now_failed(name, error, lambda e, w: journal.workbook_blocked(name="*", reason=str(e)))
+
+    def _take_cells(self, mapping: Mapping) -> None:
+        cells = publish.cells(self.app.store, self.app.shelf, mapping)
+        if cells:
+            self._decide(lambda: intake.take_cells(self.app.store, utc_now(), "待确认.xlsx", cells))
+
+    def _send(self, name: str) -> None:
+        sender: Sender | None = None
+        while not self.stop.wait(LOOK):
+            try:
+                sender = sender or self.app.sender()
+                post = self.app.post(sender, self.app.in_force())
+                outbox.deliver(self.app.store, post, utc_now(), self.stop.is_set)
+                self._now_ok(name)
+            except Exception as error:  # noqa: BLE001  intake must go on whatever the sender does
+                if sender is not None:
+                    sender.close()
+                sender = None
+                self._now_failed(name, error, lambda e, w: journal.sender_failed(error=e, retry_in=w))
+        if sender is not None:
+            sender.close()
+
+    # -- the rest ----------------------------------------------------------------------------------------------------
+
+    def _look_at_mapping(self) -> None:
+        """Takes a changed mapping into use; a faulty one is shown, and the one in use stays."""
+        health = self.health.setdefault("mapping", Health())
+        try:
+            mapping, files = self.app.mapping_on_disk()
+        except UserError as error:
+            if str(error) != health.error:
+                journal.mapping_refused(problems=error.problems)
+            raise
+        self._decide(lambda: intake.take_mapping(self.app.store, mapping, files, utc_now()))
+
+    def _write_status(self) -> None:
+        """data/status.json, for `mailflow status` and for monitoring."""
+        path = self.app.config.main.data / "status.json"
+        write_whole(path, {"at": utc_now().isoformat(), "parts": {n: asdict(h) for n, h in self.health.items()}})
+
+
+def write_whole(path: Path, content: object) -> None:
+    """Writes JSON so that a reader sees the old or the new file; a full disk stops nothing."""
+    temporary = path.with_suffix(".tmp")
+    try:
+        temporary.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        journal.store_failed(error=error)

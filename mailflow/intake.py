@@ -1,0 +1,203 @@
+"""A batch of mail from fetch to commit: the whole flow, readable top to bottom.
+
+Raw bytes, facts, consequences, outbox rows, dirty workbooks and the mailbox's cursor go into one transaction
+(promises 1 and 2); only after its commit is the mailbox touched. Everything else that is decided goes the same way:
+commands, workbook cells, the clock, a mapping taken into use.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Literal
+
+from mailflow import journal, mappings, policies, views
+from mailflow.core.book import Overlay
+from mailflow.core.facts import Fact, MailFact, MappingFact
+from mailflow.core.mapping import Mapping, Settings
+from mailflow.core.outcome import Outcome
+from mailflow.core.records import Mail
+from mailflow.errors import MailflowError, UserError
+from mailflow.store import Reader, Store, Writer
+from mailflow.transports.base import Batch, Mailbox, Place
+
+Tally = Counter[str]
+"""How many mails ended how: {disposition: count}."""
+
+
+# -- mail ------------------------------------------------------------------------------------------------------------
+
+
+def take_in(store: Store, mailbox: Mailbox, after: str) -> Tally:
+    """Takes in everything that waits in `mailbox`, batch by batch. `after`: leave, seen, or move:FOLDER.
+
+    Raises TransientError, PermanentError or AuthError of the mailbox or the store; what was committed stays.
+    """
+    tally: Tally = Counter()
+    for batch in waiting(store, mailbox):
+        tally += commit(store, mailbox.name, batch, after)
+    file_away(store, mailbox)
+    return tally
+
+
+def waiting(store: Store, mailbox: Mailbox) -> Iterable[Batch]:
+    """The batches that wait. Each must be committed before the next one is asked for."""
+
+    def known(folder: str, uidvalidity: str, uids: Sequence[str]) -> set[str]:
+        with store.read() as reader:
+            return reader.known(mailbox.name, folder, uidvalidity, uids)
+
+    with store.read() as reader:
+        cursor = reader.cursor(mailbox.name)
+    return mailbox.batches(cursor, known)
+
+
+def commit(store: Store, mailbox: str, batch: Batch, after: str) -> Tally:
+    """One batch, one transaction: all of it, or after a kill at any instant none of it."""
+    started = time.monotonic()
+    with store.write() as tx:
+        mapping = in_force(tx)
+        book = Overlay(tx.book)
+        taken: set[int] = set()
+        for mail in batch.mails:
+            place = mail.place
+            fact = tx.add_mail(mailbox, place.folder, place.uidvalidity, place.uid, mail.received, mail.raw)
+            if fact is None:
+                continue
+            book.put(*decide(book, fact, mapping).entries)
+            taken.add(fact.seq)
+            if after != "leave":
+                tx.add_filing(mailbox, place.folder, place.uidvalidity, place.uid, after)
+        _keep(tx, book)
+        tx.set_cursor(mailbox, batch.cursor)
+    if taken:
+        journal.batch_committed(mailbox=mailbox, mails=len(taken), seconds=time.monotonic() - started)
+    if batch.vanished:
+        journal.mail_vanished(mailbox=mailbox, count=batch.vanished)
+    return Counter(str(row.disposition) for row in book.changes() if isinstance(row, Mail) and row.seq in taken)
+
+
+def decide(book: Overlay, fact: Fact, mapping: Mapping) -> Outcome:
+    """`policies.decide`; a mail on which our own code fails is set aside and stops nothing (promise 7)."""
+    try:
+        return policies.decide(book, fact, mapping)
+    except Exception as error:
+        if not isinstance(fact, MailFact):
+            raise
+        journal.mail_set_aside(seq=fact.seq, error=error)
+        return policies.set_aside(fact, f"{type(error).__name__}: {error}"[:300])
+
+
+def file_away(store: Store, mailbox: Mailbox) -> None:
+    """Flags or moves what is committed. What fails is tried again the next time; repeating is harmless."""
+    with store.read() as reader:
+        filings = [f for f in reader.filings() if f.mailbox == mailbox.name]
+    for filing in filings:
+        mailbox.file(Place(filing.folder, filing.uidvalidity, filing.uid), filing.action)
+        journal.step("filing.done")
+        with store.write() as tx:
+            tx.filing_done(filing.id)
+
+
+# -- everything else that comes in -----------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=4)
+def _parsed(version: str, files: tuple[tuple[str, str], ...], settings: str) -> Mapping:
+    return mappings.parse(dict(files), Settings.model_validate_json(settings))
+
+
+def mapping_of(fact: MappingFact) -> Mapping:
+    """The mapping that was taken into use by `fact`."""
+    return _parsed(fact.version, tuple(fact.files.items()), fact.settings)
+
+
+def in_force(reader: Reader) -> Mapping:
+    """The mapping in use: the one taken last, whatever has since been written into mappings/."""
+    fact = reader.mapping()
+    if fact is None:
+        raise UserError("还没有数据。请先运行 mailflow once 或 mailflow run。", code=1)
+    return mapping_of(fact)
+
+
+def take_mapping(store: Store, mapping: Mapping, files: dict[str, str], now: datetime) -> bool:
+    """Takes `mapping` into use, as a fact, unless it is the one in use. Returns whether it is a new one."""
+    with store.read() as reader:
+        current = reader.mapping()
+    if current is not None and current.version == mapping.version:
+        return False
+    with store.write() as tx:
+        fact = tx.add_mapping(now, mapping.version, files, mapping.settings.model_dump_json())
+        book = _decided(tx, fact, mapping)
+        _keep(tx, book)
+        tx.touch(views.names(book, mapping))
+    journal.mapping_taken(version=mapping.version)
+    return True
+
+
+class _RefusedError(MailflowError):
+    """Rolls the transaction of a refused command back."""
+
+
+def take_command(store: Store, now: datetime, matter: str, answer: str) -> str | None:
+    """A decision by the command line. Returns why it was refused, in Chinese; a refused one leaves no trace."""
+    try:
+        with store.write() as tx:
+            if refused := _take_decision(tx, now, matter, answer, "命令行", "command"):
+                raise _RefusedError(refused)
+    except _RefusedError as refusal:
+        journal.decision_refused(matter=matter, by="命令行", channel="command", reason=str(refusal))
+        return str(refusal)
+    journal.decision_taken(matter=matter, by="命令行", channel="command")
+    return None
+
+
+def take_cells(store: Store, now: datetime, workbook: str, cells: Iterable[tuple[str, str]]) -> None:
+    """Decisions read back from the cells of a workbook: (matter, answer). One that is refused is kept all the same,
+    because the person at the sheet must see the reason there."""
+    with store.write() as tx:
+        for matter, answer in cells:
+            refused = _take_decision(tx, now, matter, answer, workbook, "cell")
+            journal.decision_taken(matter=matter, by=workbook, channel="cell")
+            if refused:
+                journal.decision_refused(matter=matter, by=workbook, channel="cell", reason=refused)
+
+
+def _take_decision(
+    tx: Writer, now: datetime, matter: str, answer: str, by: str, channel: Literal["command", "cell"]
+) -> str | None:
+    mapping = in_force(tx)
+    fact = tx.add_decision(now, matter, answer, by, channel)
+    book = Overlay(tx.book)
+    outcome = policies.decide(book, fact, mapping)
+    book.put(*outcome.entries)
+    _keep(tx, book)
+    return outcome.refused
+
+
+def tick(store: Store, now: datetime) -> int:
+    """Does what is due at `now`. Returns how many things were; a tick at which nothing is due leaves no trace."""
+    with store.read() as reader:
+        due = len(policies.due(reader.book, now))
+    if due:
+        with store.write() as tx:
+            _keep(tx, _decided(tx, tx.add_tick(now), in_force(tx)))
+        journal.tick(due=due)
+    return due
+
+
+def _decided(tx: Writer, fact: Fact, mapping: Mapping) -> Overlay:
+    book = Overlay(tx.book)
+    book.put(*policies.decide(book, fact, mapping).entries)
+    return book
+
+
+def _keep(tx: Writer, book: Overlay) -> None:
+    """Derived rows, outbox rows and dirty workbooks, in the transaction of their facts (promise 2)."""
+    rows = list(book.changes())
+    if rows:
+        tx.touch(views.touched(rows, book, tx.book))
+        tx.put(rows)
