@@ -22,6 +22,8 @@ from mailflow.notices.render import render
 from mailflow.store import OutboxRow, Store
 from mailflow.transports.base import Refusal, Sender
 
+IN_A_ROW = 3
+"""So many messages put off one after the other, and it is the sender that is out of order."""
 LONGEST_WAIT = timedelta(hours=6)
 _COPIES_DONE = "抄送已送达；"
 """Begins the error of a row whose copies were accepted while its recipient was refused for now."""
@@ -43,17 +45,26 @@ class Post:
 def deliver(store: Store, post: Post, now: datetime, stop: Callable[[], bool] = lambda: False) -> Counter[str]:
     """Sends what is due at `now`. Returns how many rows ended in which state.
 
-    Raises TransientError, PermanentError or AuthError when the sender itself is out of order: nothing else is tried
-    then, and everything keeps waiting.
+    Raises TransientError or AuthError when the sender itself is out of order: nothing else is tried then, and
+    everything keeps waiting.
     """
     ended: Counter[str] = Counter()
     _recover(store, post.sender, now)
     with store.read() as reader:
         rows = [row for row in reader.outbox(states=("pending",)) if row.due <= now]
+    failures = 0
     for row in rows:
         if stop():
             break
-        ended[_deliver(store, post, row, now)] += 1
+        try:
+            ended[_deliver(store, post, row, now)] += 1
+            failures = 0
+        except TransientError:
+            # One message that is put off stops no other; several in a row are the server.
+            ended["pending"] += 1
+            failures += 1
+            if failures == IN_A_ROW:
+                raise
     return ended
 
 

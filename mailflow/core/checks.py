@@ -78,6 +78,7 @@ def _doubles(items: Iterable[tuple[str, Entry[T], str]]) -> Iterator[tuple[Entry
 
 def person_names(written: Written) -> Iterator[Problem]:
     """A name belongs to one person; people who share one carry suffixes, each of them (domain §1)."""
+    yield from (entry.problem("name 不能为空", "name") for entry in written.people if not fold(entry.value.name))
     for entry, name, _ in _doubles((fold(e.value.name), e, e.value.name) for e in written.people):
         yield entry.problem(f"姓名 {name} 写了两次；同名的人请各加后缀，如 {name}(华东)", "name")
     suffixed = {bare_name(e.value.name): e.value.name for e in written.people if "(" in fold(e.value.name)}
@@ -156,6 +157,8 @@ def project_names(written: Written) -> Iterator[Problem]:
 
 def project_people(written: Written) -> Iterator[Problem]:
     """sales, first and second are on the roster, in their roles (domain §1)."""
+    if "people.toml" not in written.documents:
+        return
     for entry in written.projects:
         for key, role in (("sales", "sales"), ("first", "engineer"), ("second", "engineer")):
             name: str | None = getattr(entry.value, key)
@@ -177,13 +180,15 @@ def kind_keywords(written: Written) -> Iterator[Problem]:
         yield entry.problem(f"关键词 {keyword} 已经是 {first.value.name} 的", "keywords")
 
 
-def kind_parts(written: Written) -> Iterator[Problem]:
+def kind_subjects(written: Written) -> Iterator[Problem]:
+    """What follows the keyword, and who may write it (domain §2)."""
     for entry in written.kinds:
         for part in entry.value.parts:
             if part.removesuffix("?") not in PARTS:
                 text = f"parts 里的 {part!r} 不认识{perhaps(part, PARTS)}（可用：{'、'.join(PARTS)}，后面可加 ?）"
                 yield entry.problem(text, "parts")
-        yield from _unknown_roles(entry.value.senders, (*ROLES, OUTSIDE), lambda t, e=entry: e.problem(t, "senders"))
+        for text in _unknown_roles(entry.value.senders, (*ROLES, OUTSIDE)):
+            yield entry.problem(text, "senders")
 
 
 def kind_fields(written: Written) -> Iterator[Problem]:
@@ -207,12 +212,10 @@ def _broken(pattern: str) -> bool:
     return False
 
 
-def _unknown_roles(
-    roles: Iterable[str], known: tuple[str, ...], problem: Callable[[str], Problem]
-) -> Iterator[Problem]:
+def _unknown_roles(roles: Iterable[str], known: tuple[str, ...]) -> Iterator[str]:
     for role in roles:
         if role not in known:
-            yield problem(f"不认识角色 {role!r}{perhaps(role, known)}（可用：{'、'.join(known)}）")
+            yield f"不认识角色 {role!r}{perhaps(role, known)}（可用：{'、'.join(known)}）"
 
 
 def pay_rules(written: Written) -> Iterator[Problem]:
@@ -224,7 +227,8 @@ def pay_rules(written: Written) -> Iterator[Problem]:
             yield document.problem(f"规则 id {rule.id} 写了两次", "rule", index, "id")
         seen.add(rule.id)
     for key in ("may_complain", "may_withdraw", "may_decide"):
-        yield from _unknown_roles(getattr(written.pay, key), ROLES, lambda t, k=key: document.problem(t, k))
+        for text in _unknown_roles(getattr(written.pay, key), ROLES):
+            yield document.problem(text, key)
 
 
 def somebody_decides(written: Written) -> Iterator[Problem]:
@@ -244,7 +248,7 @@ CHECKS: tuple[Callable[[Written], Iterator[Problem]], ...] = (
     project_names,
     project_people,
     kind_keywords,
-    kind_parts,
+    kind_subjects,
     kind_fields,
     pay_rules,
     somebody_decides,

@@ -66,6 +66,8 @@ class FieldRule(Model):
     vague_patterns: tuple[str, ...] = ()
     """Regular expressions over the folded value, matched whole."""
     min_length: int = 0
+    long: bool = False
+    """Prose: the value goes on over the following lines."""
 
 
 class Kind(Model):

@@ -8,7 +8,9 @@ from functools import lru_cache
 
 from zhconv import convert
 
-_DASH = re.compile("[-\u2010-\u2015\u2212\u2500\u2501\ufe31\ufe58\ufe63\uff0d\u00ad]+")
+_DASH = re.compile(
+    "[-\u02d7\u2010-\u2015\u2043\u2212\u2500\u2501\u2e3a\u2e3b\ufe31\ufe32\ufe58\ufe63\uff0d\u00ad]+"
+)
 _SPACE = re.compile(r"\s+")
 _ZERO_WIDTH = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 
@@ -28,6 +30,11 @@ def one_line(text: str) -> str:
 def dashes(text: str) -> str:
     """Every kind of dash, and runs of them, to one ASCII hyphen."""
     return _DASH.sub("-", text)
+
+
+def dash_spans(text: str) -> list[tuple[int, int]]:
+    """Where the runs of dashes of any kind stand in `text`: (start, end) of each."""
+    return [found.span() for found in _DASH.finditer(text)]
 
 
 @lru_cache(maxsize=65536)

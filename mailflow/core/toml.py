@@ -92,7 +92,8 @@ class Document:
             value = tomllib.loads(statement)
             if statement.startswith("["):
                 table = _header(value, last, is_array=statement.startswith("[["))
-                lines.setdefault(table, line)
+                for path in (table[:-1], table) if isinstance(table[-1], int) else (table,):
+                    lines.setdefault(path, line)
             else:
                 for path in _paths(value, table):
                     lines.setdefault(path, line)

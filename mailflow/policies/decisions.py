@@ -43,8 +43,10 @@ def by_command(desk: Desk, fact: DecisionFact) -> str | None:
         return months.close(desk, rest, fact.by)
     answer = parse_answer(fact.answer, desk.mapping.words, desk.mapping.roster)
     verdict = _decide(desk, name, rest, answer, fact)
-    if not verdict.done and fact.channel == "cell" and (held := _held(desk, fact.matter)):
-        desk.put(replace(held, result=verdict.text))
+    held = _held(desk, fact.matter)
+    if held is not None and held.state == "open" and not verdict.done and fact.channel == "cell":
+        # The person at the sheet sees the reason there; the same cell is not asked again.
+        desk.put(replace(held, answer=fact.answer, by=fact.by, result=verdict.text))
     return None if verdict.done else verdict.text
 
 

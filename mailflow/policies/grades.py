@@ -117,7 +117,7 @@ def regrade(desk: Desk, engineer: str, reason: str = "") -> None:
             step="told",
             context={
                 "month": booked[0].month,
-                "entries": [entry_context(entry) for entry in booked],
+                "entries": [entry_context(entry, desk.mapping.pay) for entry in booked],
                 "reason": reason if any(entry.reverses or entry.adjusting for entry in booked) else "",
             },
         )
@@ -193,14 +193,15 @@ def _references(desk: Desk, numbers: Iterable[str]) -> Iterable[str]:
             yield complaint.reference
 
 
-def entry_context(entry: LedgerEntry) -> dict[str, Any]:
+def entry_context(entry: LedgerEntry, pay: Pay) -> dict[str, Any]:
     """A ledger entry as a notice shows it."""
+    names = {rule.id: rule.name for rule in pay.rules}
     return {
         "number": entry.number,
         "engineer": entry.engineer,
         "month": entry.month,
         "for_month": entry.for_month,
-        "rule": entry.rule,
+        "rule": names.get(entry.rule, entry.rule),
         "effect": EFFECTS[entry.effect],
         "grades": entry.grades,
         "cause": entry.cause,

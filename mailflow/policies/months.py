@@ -61,7 +61,7 @@ def _draft(desk: Desk, month: str) -> dict[str, Any]:
         "engineers": [
             _line(desk, name, month, grouped.get(name, []), sum(c.engineer == name for c in counted)) for name in names
         ],
-        "entries": [entry_context(entry) for entry in entries],
+        "entries": [entry_context(entry, desk.mapping.pay) for entry in entries],
     }
 
 
