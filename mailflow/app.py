@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from mailflow import config as configuration
-from mailflow import intake, journal, mappings, outbox, publish
+from mailflow import intake, journal, mappings, outbox, publish, views
 from mailflow.core.mapping import Mapping
 from mailflow.errors import MailflowError, UserError
 from mailflow.store import Store
@@ -49,6 +49,11 @@ class App:
     @property
     def shelf(self) -> publish.Shelf:
         return publish.Shelf(self.config.workbooks.folder, self.config.workbooks.restricted_folder)
+
+    @property
+    def notices(self) -> Path:
+        """The folder of the notices' templates."""
+        return self.config.main.templates / "notices"
 
     def has_store(self) -> bool:
         """Whether there is anything in the store yet; asking makes nothing."""
@@ -100,7 +105,7 @@ class App:
 
     def post(self, sender: Sender, mapping: Mapping) -> outbox.Post:
         send = self.config.send
-        return outbox.Post(sender, send.sender, send.address, self.config.main.templates, mapping.roster)
+        return outbox.Post(sender, send.sender, send.address, self.notices, mapping.roster)
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
@@ -116,7 +121,7 @@ class App:
         summary = Summary()
         mapping = self.take_mapping(now)
         steps: list[tuple[str, Callable[[], object]]] = [
-            ("读取待确认", partial(self.take_cells, mapping, now)),
+            ("读取待确认", lambda: self.take_cells(now, publish.cells(self.store, self.shelf, mapping))),
             *((f"收信 {box.name}", partial(self._take_in, box, summary)) for box in self.config.mailboxes),
             ("到期事项", partial(self._tick, summary, now)),
             ("工作簿", partial(self._publish, summary, mapping, now)),
@@ -132,11 +137,10 @@ class App:
                 summary.problems.append(f"{what}：{error}")
         return summary
 
-    def take_cells(self, mapping: Mapping, now: datetime) -> None:
+    def take_cells(self, now: datetime, cells: Sequence[publish.Decision]) -> None:
         """Carries out the decisions that people wrote into 待确认."""
-        cells = publish.cells(self.store, self.shelf, mapping)
         if cells:
-            intake.take_cells(self.store, now, "待确认.xlsx", cells)
+            intake.take_cells(self.store, now, views.HELD, cells)
 
     def _take_in(self, box: configuration.Mailbox, summary: Summary) -> None:
         mailbox = self.mailbox(box)
@@ -150,7 +154,7 @@ class App:
         summary.due = intake.tick(self.store, now)
 
     def _publish(self, summary: Summary, mapping: Mapping, now: datetime) -> None:
-        summary.workbooks = publish.publish(self.store, self.shelf, mapping, now)
+        summary.workbooks = publish.publish(self.store, self.shelf, mapping, now, partial(self.take_cells, now))
         if summary.workbooks["blocked"]:
             with self.store.read() as reader:
                 rows = [row for row in reader.workbooks() if row.blocked]

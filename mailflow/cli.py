@@ -268,7 +268,7 @@ def _check_mappings(app: App) -> str:
 def _check_templates(app: App) -> None:
     from mailflow.notices.render import check as check_templates
 
-    if problems := check_templates(app.config.main.templates):
+    if problems := check_templates(app.notices):
         raise UserError(problems)
 
 
@@ -438,7 +438,7 @@ def preview(
 
     if notice not in SAMPLES:
         raise UserError(say(f"没有名为 {notice} 的通知：", f"no notice {notice}; one of: ") + "、".join(SAMPLES))
-    rendered = render(notice, SAMPLES[notice], templates=_app(config).config.main.templates)
+    rendered = render(notice, SAMPLES[notice], templates=_app(config).notices)
     print(rendered.html if html else f"主题：{rendered.subject}\n\n{rendered.text}")
 
 
@@ -458,9 +458,9 @@ def status(config: Config = None, as_json: Json = False) -> None:
 
 @cli.command(help=HELP["demo"])
 def demo(folder: Annotated[Path, typer.Argument(metavar="[DIR]")] = Path("demo")) -> None:
-    from mailflow.demo import run as playing
+    from mailflow.demo.driver import main as play
 
-    playing.main(folder)
+    play(folder)
 
 
 # -- entry -----------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
@@ -22,7 +22,6 @@ import schedule
 
 from mailflow import __version__, config, intake, journal, outbox, publish
 from mailflow.app import App, utc_now
-from mailflow.core.mapping import Mapping
 from mailflow.errors import AuthError, MailflowError, UserError
 from mailflow.transports.base import Mailbox, Sender
 
@@ -189,22 +188,21 @@ class Daemon:
                 mapping = self.app.in_force()
                 stamp = publish.stamp(self.app.shelf)
                 if stamp != looked:
-                    self._take_cells(mapping)
+                    self._take_cells(publish.cells(self.app.store, self.app.shelf, mapping))
                     looked = stamp
                 again = time.monotonic() - tried >= AGAIN
                 tried = time.monotonic() if again else tried
                 publish.publish(
-                    self.app.store, self.app.shelf, mapping, utc_now(),
+                    self.app.store, self.app.shelf, mapping, utc_now(), self._take_cells,
                     stop=self.stop.is_set, blocked_too=again, patience=SAVING,
                 )  # fmt: skip
                 self._now_ok(name)
             except Exception as error:  # noqa: BLE001  the other threads go on
                 self._now_failed(name, error, lambda e, w: journal.workbook_blocked(name="*", reason=str(e)))
 
-    def _take_cells(self, mapping: Mapping) -> None:
-        cells = publish.cells(self.app.store, self.app.shelf, mapping)
+    def _take_cells(self, cells: Sequence[publish.Decision]) -> None:
         if cells:
-            self._decide(lambda: intake.take_cells(self.app.store, utc_now(), "待确认.xlsx", cells))
+            self._decide(partial(self.app.take_cells, utc_now(), cells))
 
     def _send(self, name: str) -> None:
         sender: Sender | None = None

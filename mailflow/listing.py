@@ -83,7 +83,7 @@ def _subject(app: App, row: OutboxRow) -> str | None:
     if row.template is None:
         return None
     try:
-        return render(row.template, row.context or {}, templates=app.config.main.templates).subject
+        return render(row.template, row.context or {}, templates=app.notices).subject
     except UserError:
         return None
 

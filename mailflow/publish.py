@@ -7,15 +7,16 @@ or damaged is left alone and tried again, later changes join it, and nothing is 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from mailflow import journal, sheets, views
+from mailflow import journal, views
 from mailflow.core.mapping import Mapping
 from mailflow.core.records import Held
 from mailflow.core.table import Workbook
+from mailflow.sheets import publish as sheets
 from mailflow.store import Store, WorkbookRow
 
 
@@ -31,21 +32,26 @@ class Shelf:
         return self.restricted if workbook.restricted else self.folder
 
 
-def cells(store: Store, shelf: Shelf, mapping: Mapping) -> list[tuple[str, str]]:
-    """Decisions that stand in the decision column of 待确认 and have not been taken: (matter, answer)."""
+Decision = tuple[str, str]
+"""A cell as a decision: (matter, answer)."""
+
+
+def cells(store: Store, shelf: Shelf, mapping: Mapping) -> list[Decision]:
+    """Decisions that stand in the decision column of 待确认 and have not been taken."""
     with store.read() as reader:
         row = next((r for r in reader.workbooks() if r.name == views.HELD), None)
         if row is None or row.base is None:
             return []
         workbook = views.build(views.HELD, reader.book, mapping)
-        open_items = {held.key: held for held in reader.book.find(Held, state="open")}
-    found = sheets.read_answers(shelf.place(workbook), workbook, row.base)
-    taken = []
-    for answer in found:
-        held = open_items.get(f"{int(answer.row_key):06d}") if answer.row_key.isdigit() else None
-        if held is not None and held.answer != answer.text:
-            taken.append((f"held:{held.number}", answer.text))
-    return taken
+    return _decisions(store, sheets.read_answers(shelf.place(workbook), workbook, row.base))
+
+
+def _decisions(store: Store, answers: Iterable[sheets.CellAnswer]) -> list[Decision]:
+    """The answers that are decisions on open items, each once: what was refused is not asked again."""
+    with store.read() as reader:
+        open_items = {str(held.number): held for held in reader.book.find(Held, state="open")}
+    found = [(open_items[a.row_key], a.text) for a in answers if a.row_key in open_items]
+    return [(f"held:{held.number}", text) for held, text in found if held.answer != text]
 
 
 def stamp(shelf: Shelf) -> tuple[int, int] | None:
@@ -62,6 +68,7 @@ def publish(
     shelf: Shelf,
     mapping: Mapping,
     now: datetime,
+    take: Callable[[Sequence[Decision]], object],
     *,
     stop: Callable[[], bool] = lambda: False,
     blocked_too: bool = True,
@@ -70,6 +77,7 @@ def publish(
     """Publishes every workbook that is behind. Returns how many ended in which state: written, unchanged, blocked.
 
     Args:
+        take: carries out decisions that were found in a file while it was published.
         blocked_too: whether to try those again that could not be published the last time.
         patience: how long a file must have been missing before it is made again; Excel removes it for a moment while
             it saves (workbooks.md §2).
@@ -83,7 +91,7 @@ def publish(
         behind = row.wanted > row.published or _gone(shelf, row)
         if blocked_too if row.blocked else behind:
             recreate = not patience or (row.blocked_since is not None and now - row.blocked_since >= patience)
-            ended[_publish(store, shelf, mapping, row, now, recreate)] += 1
+            ended[_publish(store, shelf, mapping, row, now, take, recreate)] += 1
     return ended
 
 
@@ -93,7 +101,15 @@ def _gone(shelf: Shelf, row: WorkbookRow) -> bool:
     return not (shelf.folder / name).exists() and not (shelf.restricted / name).exists()
 
 
-def _publish(store: Store, shelf: Shelf, mapping: Mapping, row: WorkbookRow, now: datetime, recreate: bool) -> str:
+def _publish(
+    store: Store,
+    shelf: Shelf,
+    mapping: Mapping,
+    row: WorkbookRow,
+    now: datetime,
+    take: Callable[[Sequence[Decision]], object],
+    recreate: bool,
+) -> str:
     with store.read() as reader:
         # Asked again inside this snapshot: what is built is at least as new as the version that is noted.
         current = next(r for r in reader.workbooks() if r.name == row.name)
@@ -103,6 +119,9 @@ def _publish(store: Store, shelf: Shelf, mapping: Mapping, row: WorkbookRow, now
     )
     for note in result.notes:
         journal.workbook_conflict(name=row.name, cells=[note])
+    # Before the new base is kept, which says that they have been told: a kill in between tells them again.
+    if decisions := _decisions(store, result.answers):
+        take(decisions)
     with store.write() as tx:
         if result.state == "blocked":
             tx.workbook_blocked(row.name, result.reason, now)

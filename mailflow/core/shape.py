@@ -105,7 +105,7 @@ def _model_at(model: Any, path: Path) -> Any:
     """The model that describes the table at `path` inside `model`; None where there is none."""
     for key in path:
         if isinstance(key, str):
-            model = _fields(_table(model)).get(key)
+            model = get_args(model)[1] if get_origin(model) is dict else _fields(_table(model)).get(key)
     return _table(model)
 
 

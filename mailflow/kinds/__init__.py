@@ -1,0 +1,96 @@
+"""Message -> Reading: what kind of mail it is and what it says (domain §2, §3, §4). Pure; the kinds are data."""
+
+from __future__ import annotations
+
+from mailflow.core.findings import Finding
+from mailflow.core.mapping import Kind, Mapping
+from mailflow.core.people import Person, Roster
+from mailflow.core.register import Register, place_of
+from mailflow.core.text import fold
+from mailflow.kinds.decision import parse_answer
+from mailflow.kinds.fields import Fields, read_fields, says_nothing
+from mailflow.kinds.findings import finding
+from mailflow.kinds.people import names_somebody, person_named
+from mailflow.kinds.reading import Answer, Reading
+from mailflow.kinds.subject import read_subject
+from mailflow.message.model import Message
+
+__all__ = ["Answer", "Fields", "Reading", "parse_answer", "read", "read_fields", "read_subject"]
+
+PROJECT_FIELD = "项目名称"
+ENGINEER_FIELD = "技服"
+COMPLETED_BY_REPLY = ("communication", "registration")
+"""Kinds whose missing fields are asked for: a reply under any subject may bring them (domain §3)."""
+
+
+def read(message: Message, mapping: Mapping, register: Register, sender: Person | None) -> Reading:
+    """How `message` is understood. `sender`: the roster person of its From address. Pure; never raises."""
+    reading = read_subject(_sound(message.bare_subject), mapping, register, sender)
+    text = _sound(message.text)
+    tables = [[[_sound(cell) for cell in row] for row in table] for table in message.tables]
+    follows = message.is_reply or bool(message.in_reply_to)
+    if kind := mapping.kinds_by_id.get(reading.kind or ""):
+        reading = _with_fields(reading, kind, read_fields(kind, text, tables), mapping.roster, register)
+    elif follows:
+        fields = _brought(mapping, text, tables)
+        more = (*reading.findings, *fields.findings)
+        reading = reading.model_copy(update={"fields": fields.values, "vague": fields.vague, "findings": more})
+    if follows:
+        reading = reading.model_copy(update={"answer": parse_answer(text, mapping.words, mapping.roster)})
+    return reading
+
+
+def _sound(text: str) -> str:
+    """Without lone surrogates, which no store and no JSON takes."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _with_fields(reading: Reading, kind: Kind, fields: Fields, roster: Roster, register: Register) -> Reading:
+    update: dict[str, object] = {"fields": fields.values, "missing": fields.missing, "vague": fields.vague}
+    findings = [*fields.findings, *_disagreement(reading, kind, fields, register)]
+    if kind.id == "complaint" and (named := fields.said.get(ENGINEER_FIELD)):
+        engineer, found = _engineer(named, roster)
+        update |= {"engineer": engineer, "engineer_text": "、".join(named)}
+        findings += found
+    return reading.model_copy(update={**update, "findings": (*reading.findings, *findings)})
+
+
+def _disagreement(reading: Reading, kind: Kind, fields: Fields, register: Register) -> list[Finding]:
+    """The body's 项目名称 must mean the project of the subject (domain §3)."""
+    rule = next((rule for rule in kind.fields if rule.name == PROJECT_FIELD), None)
+    if rule is None or reading.project_text is None:
+        return []
+    wrong = [
+        value
+        for value in fields.said.get(PROJECT_FIELD, ())
+        if not says_nothing(rule, value) and not _agrees(value, reading, register)
+    ]
+    subject = reading.project or reading.project_text
+    return [finding("project_disagrees", written=value, subject=subject) for value in wrong[:1]]
+
+
+def _agrees(value: str, reading: Reading, register: Register) -> bool:
+    written = reading.project_text or ""
+    if fold(value) == fold(written):
+        return True
+    found = {project.name for project in register.resolve(value)}
+    if reading.project:
+        return reading.project in found
+    return not found and place_of(value) == place_of(written)
+
+
+def _engineer(named: tuple[str, ...], roster: Roster) -> tuple[str | None, list[Finding]]:
+    """The one engineer whom the body names; two, or one who is not certain, are nobody (domain §4)."""
+    people = [person_named(value, roster) for value in named]
+    names = {person.name for person in people if person}
+    if len(names) == 1 and None not in people:
+        return names.pop(), []
+    unknown = not any(names_somebody(value, roster) for value in named)
+    return None, [finding("engineer_unknown" if unknown else "engineer_ambiguous", written="、".join(named))]
+
+
+def _brought(mapping: Mapping, text: str, tables: list[list[list[str]]]) -> Fields:
+    """The fields that a reply of no kind brings for what it answers; what is still missing only the book can tell."""
+    kinds = (mapping.kinds_by_id.get(kind) for kind in COMPLETED_BY_REPLY)
+    found = (read_fields(kind, text, tables) for kind in kinds if kind)
+    return next((fields for fields in found if fields.values), Fields())

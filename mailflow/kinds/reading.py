@@ -46,6 +46,8 @@ class Reading(BaseModel):
     """As written; set and `engineer` None: named, but not resolved to one."""
     summary: str | None = None
     """What the subject says after the project: 概要, 里程碑, 群名."""
+    text: str | None = None
+    """What a free part of the subject says: the product of a bug, what a query asks for."""
     fields: dict[str, str] = {}
     """By Chinese field name (FieldRule.name); values trimmed, value aliases applied."""
     missing: tuple[str, ...] = ()

@@ -1,0 +1,20 @@
+"""Tables to workbooks that people keep open, sort, colour and add to (domain §7, workbooks.md).
+
+    publish.py   the whole flow: read, merge, patch, replace; and the read pass for answers
+    merge.py     pure three-way merge: last written, now in the file, wanted
+    layout.py    what each sheet shall hold, as stored values
+    values.py    the one door through which a value enters a cell; text stays text
+    create.py    an empty workbook with headings, styles, filters and print setup (openpyxl); rows are patched in
+    style.py     colours, formats, fonts
+    fit.py       widths of columns, heights of rows
+    opened.py    a workbook as found: its sheets, columns, tables; and the patch
+    part.py      one sheet part as cells
+    package.py   the zip: limits, safe XML, raw copies
+    locks.py     who has the file open
+    replace.py   temporary file, fsync, rename
+    verify.py    reads back what was written, with another reader
+    names.py     file names, sheet titles, identifiers
+
+A file that a person may have touched is never loaded and saved: only the parts that hold our cells are patched, every
+other part is copied as it is (workbooks.md §1c).
+"""

@@ -45,6 +45,9 @@ class Batch:
     """Opaque to everybody but the transport; text, below 64 kB."""
     vanished: int = 0
     """Listed, but gone when fetched (expunged elsewhere): never an empty mail."""
+    unreadable: tuple[str, ...] = ()
+    """UIDs that are there and that the server, or the disk, does not hand out. They hold up nothing and are tried
+    again with every `batches()`; each time that fails they are named again."""
 
 
 Known = Callable[[str, str, Sequence[str]], set[str]]

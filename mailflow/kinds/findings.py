@@ -1,0 +1,31 @@
+"""The findings of reading a mail, in one table. Texts are for the person who wrote the mail, or for the manager."""
+
+from __future__ import annotations
+
+from mailflow.core.findings import Finding
+
+TEXTS = {
+    "near_miss": "主题像是“{name}”（{kind}），但没有完全读懂。正确的写法：{form}",
+    "keyword_typo": "关键词“{written}”可能是“{keyword}”之误。",
+    "separator_missing": "各部分之间请用“-”隔开。",
+    "subject_ambiguous": "主题有几种读法：{options}，请改写得能够区分。",
+    "subject_remainder": "“{written}”之后还有读不懂的文字，请去掉。",
+    "project_missing": "主题里没有写项目。",
+    "project_unknown": "项目“{written}”没有立项。",
+    "project_similar": "“{written}”与已立项的项目相近：{options}。如果指的就是它，请按登记的名称书写。",
+    "project_ambiguous": "“{written}”可能指几个项目：{options}，请写全名。",
+    "person_missing": "主题里没有写姓名。",
+    "person_unknown": "姓名“{written}”不在人员名册上{options}。",
+    "person_ambiguous": "“{written}”可能指几个人：{options}，请写带区分的全名。",
+    "summary_missing": "主题里没有写概要。",
+    "text_missing": "主题不完整。",
+    "field_conflict": "“{field}”写了几个不同的内容：{options}。",
+    "project_disagrees": "正文的项目名称“{written}”与主题的项目“{subject}”不一致。",
+    "engineer_unknown": "正文写的技服“{written}”不在人员名册上。",
+    "engineer_ambiguous": "不能确定正文写的技服“{written}”是哪一位。",
+}
+"""Chinese text by code. What mail says is only ever an argument of these templates, never a template."""
+
+
+def finding(code: str, **values: str) -> Finding:
+    return Finding(code, TEXTS[code].format(**values))

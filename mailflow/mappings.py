@@ -1,0 +1,199 @@
+"""mappings/: what admins set, files -> one frozen Mapping; all problems at once, each with file and line."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from mailflow.core import checks, shape, toml
+from mailflow.core.checks import Entry, Written
+from mailflow.core.mapping import (
+    CalendarRule,
+    Kind,
+    Mapping,
+    Model,
+    Pay,
+    ProjectSeed,
+    Reminders,
+    Settings,
+    SheetColumn,
+    Sheets,
+    Words,
+)
+from mailflow.core.people import Person
+from mailflow.errors import Problem, UserError
+from mailflow.views.workbooks import SHEETS
+
+T = TypeVar("T")
+
+
+class People(Model):
+    person: tuple[Person, ...] = ()
+
+
+class Projects(Model):
+    project: tuple[ProjectSeed, ...] = ()
+
+
+class Kinds(Model):
+    kind: tuple[Kind, ...] = ()
+    words: Words = Words()
+
+
+FILES: dict[str, type[BaseModel]] = {
+    "people.toml": People,
+    "projects.toml": Projects,
+    "kinds.toml": Kinds,
+    "pay.toml": Pay,
+    "reminders.toml": Reminders,
+    "calendar.toml": CalendarRule,
+    "sheets.toml": Sheets,
+}
+NEEDED = {
+    "people.toml": "里面是人员名册，每人一段 [[person]]",
+    "kinds.toml": "请复制随程序提供的 mappings/kinds.toml",
+    "pay.toml": "请复制随程序提供的 mappings/pay.toml",
+}
+
+
+def read_files(folder: Path) -> dict[str, str]:
+    """The texts of all *.toml in `folder` by file name, in order. UserError when one cannot be read."""
+    if not folder.is_dir():
+        raise UserError([Problem("没有这个目录，里面应有 people.toml 等文件", str(folder))])
+    files: dict[str, str] = {}
+    problems: list[Problem] = []
+    for path in sorted(folder.glob("*.toml")):
+        try:
+            files[path.name] = toml.decode(path.name, path.read_bytes())
+        except OSError as error:
+            problems.append(Problem(f"读不了这个文件（{error.strerror}）", path.name))
+        except UserError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise UserError(problems)
+    return files
+
+
+def load(folder: Path, settings: Settings) -> Mapping:
+    """The mapping in `folder`. UserError with everything that is wrong with it."""
+    try:
+        return parse(read_files(folder), settings)
+    except UserError as error:
+        raise UserError([_inside(folder, problem) for problem in error.problems]) from None
+
+
+def _inside(folder: Path, problem: Problem) -> Problem:
+    if problem.file is None or problem.file == str(folder):
+        return problem
+    return Problem(problem.text, str(folder / problem.file), problem.line)
+
+
+def parse(files: dict[str, str], settings: Settings) -> Mapping:
+    """The mapping that these files say under these settings; the same for the same input. UserError as `load`."""
+    problems = _names(files)
+    documents = {n: d for n, text in files.items() if n in FILES and (d := _document(n, text, problems))}
+    parts: dict[str, Any] = {}
+    for name, document in documents.items():
+        parts[name], found = shape.read(document, FILES[name])
+        problems += found
+    problems += checks.problems(_written(documents, parts.get("pay.toml")))
+    problems += _sheet_problems(documents.get("sheets.toml"), parts.get("sheets.toml"))
+    if problems:
+        problems.sort(key=lambda problem: (problem.file or "", problem.line or 0))
+        raise UserError(problems)
+    return _mapping(parts, settings)
+
+
+def _names(files: dict[str, str]) -> list[Problem]:
+    """What is wrong with the names of the files."""
+    missing = [Problem(f"缺少这个文件：{hint}", name) for name, hint in NEEDED.items() if name not in files]
+    unknown = [
+        Problem(f"不认识这个文件{shape.perhaps(name, FILES)}（可用：{'、'.join(FILES)}）", name)
+        for name in files
+        if name not in FILES
+    ]
+    return missing + unknown
+
+
+def _document(name: str, text: str, problems: list[Problem]) -> toml.Document | None:
+    try:
+        return toml.parse(name, text)
+    except UserError as error:
+        problems.extend(error.problems)
+        return None
+
+
+def _written(documents: dict[str, toml.Document], pay: Pay | None) -> Written:
+    return Written(
+        people=_entries(documents.get("people.toml"), "person", Person),
+        projects=_entries(documents.get("projects.toml"), "project", ProjectSeed),
+        kinds=_entries(documents.get("kinds.toml"), "kind", Kind),
+        pay=pay,
+        documents=documents,
+    )
+
+
+def _entries(document: toml.Document | None, key: str, model: type[T]) -> tuple[Entry[T], ...]:
+    """Those [[key]] tables that fit their form, one by one: one bad entry hides nothing about the others."""
+    if document is None:
+        return ()
+    adapter = TypeAdapter(model)
+    entries: list[Entry[T]] = []
+    for index, table in enumerate(document.tables(key)):
+        with suppress(ValidationError):
+            entries.append(Entry(adapter.validate_python(table), document, (key, index)))
+    return tuple(entries)
+
+
+def _sheet_problems(document: toml.Document | None, sheets: Sheets | None) -> Iterator[Problem]:
+    """sheets.toml names sheets and fields that there are, and no heading twice on a sheet."""
+    if document is None or sheets is None:
+        return
+    for sheet, columns in sheets.columns.items():
+        if sheet not in SHEETS:
+            yield document.problem(f"没有工作表 {sheet}{shape.perhaps(sheet, SHEETS)}", "columns", sheet)
+            continue
+        headings = {column.field: column.heading for column in SHEETS[sheet].columns}
+        for index, column in enumerate(columns):
+            if column.field not in headings:
+                text = f"工作表 {sheet} 没有 {column.field}{shape.perhaps(column.field, headings)}"
+                yield document.problem(text, "columns", sheet, index, "field")
+        for index, heading in _repeated(headings, columns):
+            yield document.problem(f"列标题 {heading} 在这张工作表里用了两次", "columns", sheet, index, "heading")
+
+
+def _repeated(headings: dict[str, str], columns: tuple[SheetColumn, ...]) -> Iterator[tuple[int, str]]:
+    """(index, heading) of the columns whose heading another column of the sheet bears."""
+    borne = headings | {column.field: column.heading for column in columns}
+    for index, column in enumerate(columns):
+        if column.heading in [heading for field, heading in borne.items() if field != column.field]:
+            yield index, column.heading
+
+
+def _mapping(parts: dict[str, Any], settings: Settings) -> Mapping:
+    kinds: Kinds = parts["kinds.toml"]
+    mapping = Mapping(
+        version="",
+        settings=settings,
+        people=parts["people.toml"].person,
+        projects=parts.get("projects.toml", Projects()).project,
+        kinds=kinds.kind,
+        words=kinds.words,
+        pay=parts["pay.toml"],
+        reminders=parts.get("reminders.toml", Reminders()),
+        calendar_rule=parts.get("calendar.toml", CalendarRule()),
+        sheets=parts.get("sheets.toml", Sheets()),
+    )
+    return mapping.model_copy(update={"version": _digest(mapping)})
+
+
+def _digest(mapping: Mapping) -> str:
+    """SHA-256 of what the mapping says: comments, line ends and the order of keys make no new version."""
+    content = mapping.model_dump(mode="json", exclude={"version"})
+    return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()

@@ -1,0 +1,49 @@
+"""Digests by which copies and re-sends of a mail are known (domain §4, mail.md §4 "Adopt" 2)."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+
+from mailflow.core.text import fold
+from mailflow.message.model import Message
+
+_WHITE = re.compile(r"\s+")
+_FOLDED = 200_000
+
+
+def content_digest(
+    *, sender: str, date: str, subject: str, texts: Iterable[str], files: Iterable[tuple[str, bytes]]
+) -> str:
+    """SHA-256 of what a mail says, equal in all its copies: trace headers, folding and line ends do not matter.
+
+    `files`: name and bytes, with the line ends of text already normalised.
+    """
+    parts = [sender.casefold(), _WHITE.sub(" ", date), subject]
+    parts += ["\n".join([line.rstrip() for line in text.split("\n")]).strip("\n") for text in texts]
+    parts.append("")
+    for name, content in files:
+        parts += [name, hashlib.sha256(content).hexdigest()]
+    return _digest(parts)
+
+
+def resend_digest(message: Message, sender: str) -> str:
+    """SHA-256 by which the same text sent again by the same sender is known, however it is laid out (domain §4).
+
+    `sender` is the address to count as the sender's; prefixes, width, case and white space do not matter.
+    """
+    text = message.text
+    # Folding is slow for the sake of names; of a text this long the rest may differ in white space only at our cost.
+    folded = fold.__wrapped__(text[:_FOLDED]) + text[_FOLDED:]
+    return _digest([fold(sender), fold(message.bare_subject), folded])
+
+
+def _digest(parts: Iterable[str]) -> str:
+    """Each part with its length, so that nothing can move from one to the next."""
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part.encode("utf-8", "replace")
+        digest.update(b"%d:" % len(data))
+        digest.update(data)
+    return digest.hexdigest()

@@ -1,0 +1,28 @@
+"""Why a workbook cannot be published now."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from mailflow.errors import TransientError
+
+Code = Literal["locked", "missing", "corrupt", "unsafe", "denied", "changed"]
+"""locked: open in a program. missing: was there, is not now (a program may be saving it). corrupt: not a workbook any
+more. unsafe: cannot be proved safe to patch. denied: the system refuses. changed: somebody saved it meanwhile."""
+
+
+class BlockedError(TransientError):
+    """Nothing was written. `reason` is Chinese: who or what is in the way, and what to do. Stops in publish.py."""
+
+    def __init__(self, code: Code, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+def unsafe(text: str) -> BlockedError:
+    return BlockedError("unsafe", f"{text}。文件未改动；改好并保存后会自动更新，或移走该文件，会重新生成一份。")
+
+
+def corrupt(text: str) -> BlockedError:
+    return BlockedError("corrupt", f"文件已损坏（{text}）。请把它移走（可先另存备份），移走后会重新生成。")

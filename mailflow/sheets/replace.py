@@ -1,0 +1,113 @@
+"""Puts new bytes in the place of a file: the old ones or the new ones are there at any instant, never a part."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+from mailflow import journal
+from mailflow.sheets.blocked import BlockedError, Code
+from mailflow.sheets.names import digest
+from mailflow.sheets.package import MAX_FILE
+
+_SHARING = {5, 32, 33}
+"""Windows error numbers: access denied, sharing violation, lock violation."""
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def read(path: Path) -> bytes | None:
+    """The file's bytes, None when there is none. Raises BlockedError."""
+    try:
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            raise BlockedError("unsafe", f"“{path.name}”不是普通文件（链接或文件夹），请移走")
+        if not path.exists():
+            return None
+        if path.stat().st_size > MAX_FILE:
+            raise BlockedError("unsafe", f"“{path.name}”过大，不予处理；请删减内容，或移走后重新生成")
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise refused(path, error) from error
+
+
+def refused(path: Path, error: OSError) -> BlockedError:
+    """What the system's refusal means to a person, and what to do."""
+    code: Code = "denied"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        text = "磁盘空间不足，请清理磁盘"
+    elif getattr(error, "winerror", None) in _SHARING:
+        code, text = "locked", "文件正被其他程序占用，或没有写权限，请关闭打开它的程序"
+    elif error.errno in (errno.EACCES, errno.EPERM):
+        text = "没有写入权限，请管理员检查文件夹和文件的权限"
+    elif error.errno == errno.EROFS:
+        text = "所在磁盘是只读的，请管理员检查"
+    elif error.errno in (errno.ENOENT, errno.ENOTDIR):
+        text = "文件夹不存在，请检查网络盘是否已连接"
+    else:
+        text = f"系统拒绝写入（{error.strerror or type(error).__name__}）"
+    return BlockedError(code, f"“{path.name}”未能更新：{text}；之后会自动重试。")
+
+
+def temporary(path: Path) -> Path:
+    """The one temporary file of this workbook: hidden, ignored by synchronisers, taken over by the next publish."""
+    return path.with_name(f".mf-{digest(path.name, 16)}.tmp")
+
+
+def put(path: Path, data: bytes, before: bytes | None, verify: Callable[[bytes], None]) -> None:
+    """Replaces `path`, which held `before` (None: no file), by `data`. After BlockedError nothing has changed.
+
+    `verify` gets the bytes as read back from the disk, and raises when they are not what was meant; it is also the
+    place for the last look at lock files.
+    """
+    temp = temporary(path)
+    try:
+        _write(temp, data, path)
+        journal.step("workbook.temp")
+        verify(temp.read_bytes())
+        if read(path) != before:
+            raise BlockedError("changed", f"“{path.name}”刚刚被人保存过，本次更新推迟，稍后会自动重试。")
+        os.replace(temp, path)
+        _sync_folder(path.parent)
+        journal.step("workbook.replaced")
+    except OSError as error:
+        raise refused(path, error) from error
+    finally:
+        _discard(temp)
+
+
+def _write(temp: Path, data: bytes, like: Path) -> None:
+    temp.unlink(missing_ok=True)  # of a crash
+    with open(temp, "xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    if like.exists():
+        mode = stat.S_IMODE(like.stat().st_mode)
+        if not mode & stat.S_IWUSR:
+            raise PermissionError(errno.EACCES, "read-only", str(like))
+        os.chmod(temp, mode)
+
+
+def _discard(temp: Path) -> None:
+    try:
+        temp.unlink(missing_ok=True)
+    except OSError:
+        return  # the next publish takes it over
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":  # Windows cannot open folders
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

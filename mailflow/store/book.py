@@ -1,0 +1,95 @@
+"""The book as the derived tables answer it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, Protocol, TypeVar
+
+from sqlalchemy import CursorResult, Executable, Select, bindparam, select
+
+from mailflow.core.book import Book
+from mailflow.core.records import Row
+from mailflow.core.register import Register
+from mailflow.store.rows import cell, storable, to_row
+from mailflow.store.schema import DERIVED, field_column, mark
+
+R = TypeVar("R", bound=Row)
+
+REGISTER = "register"
+_MARK = select(mark.c.value).where(mark.c.name == REGISTER)
+
+
+class Ask(Protocol):
+    """Runs a statement in the transaction at hand."""
+
+    def __call__(self, statement: Executable, values: Mapping[str, Any] = ..., /) -> CursorResult[Any]: ...
+
+
+class Remembered:
+    """The register of projects that was last built, and the mark that proves it current.
+
+    The mark is a random text, written with every change of a project: one that was rolled back never comes again.
+    Threads may race here; the worst is that a register is built once more.
+    """
+
+    def __init__(self) -> None:
+        self._kept: tuple[str, Register] | None = None
+
+    def recall(self, proof: str | None) -> Register | None:
+        kept = self._kept
+        return kept[1] if kept is not None and kept[0] == proof else None
+
+    def keep(self, proof: str | None, register: Register) -> None:
+        if proof is not None:
+            self._kept = (proof, register)
+
+
+class StoreBook(Book):
+    """Every question is a query; only the register is remembered. Good for as long as its transaction."""
+
+    def __init__(self, ask: Ask, remembered: Remembered) -> None:
+        self._ask = ask
+        self._remembered = remembered
+
+    def get(self, kind: type[R], key: str) -> R | None:
+        body = self._ask(by_key(kind), {"key": storable(key)}).scalar()
+        return None if body is None else to_row(kind, body)
+
+    def find(self, kind: type[R], /, **where: object) -> list[R]:
+        wanted = {name: cell(value) for name, value in where.items()}
+        unknown = wanted.keys() - set(kind.indexed)
+        if unknown:
+            raise LookupError(f"{kind.table} cannot be asked for by {sorted(unknown)}")
+        given = {name: value for name, value in wanted.items() if value is not None}
+        statement = by_fields(kind, frozenset(given), frozenset(wanted.keys() - given.keys()))
+        return [to_row(kind, body) for body in self._ask(statement, given).scalars()]
+
+    def register(self) -> Register:
+        if self._register is None:
+            proof = self._ask(_MARK).scalar()
+            self._register = self._remembered.recall(proof)
+            if self._register is None:
+                self._remembered.keep(proof, super().register())
+        return super().register()
+
+    def forget_register(self) -> None:
+        """To be called when a project was written in this transaction."""
+        self._register = None
+
+
+@cache
+def by_key(kind: type[Row]) -> Select[tuple[str]]:
+    table = DERIVED[kind]
+    return select(table.c.body).where(table.c.key == bindparam("key"))
+
+
+@cache
+def by_fields(kind: type[Row], given: frozenset[str], absent: frozenset[str]) -> Select[tuple[str]]:
+    table = DERIVED[kind]
+    statement = select(table.c.body).order_by(table.c.key)
+    for name in sorted(given):
+        statement = statement.where(table.c[field_column(name)] == bindparam(name))
+    for name in sorted(absent):
+        statement = statement.where(table.c[field_column(name)].is_(None))
+    return statement

@@ -1,0 +1,215 @@
+"""Connections to SQLite and PostgreSQL, and what their errors mean. All that differs between the two stands here."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+from urllib.parse import quote
+
+from sqlalchemy import URL, Connection, Engine, QueuePool, Table, create_engine, event, func, make_url, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from mailflow.errors import MailflowError, PermanentError, TransientError, UserError
+
+BUSY_SECONDS = 30.0
+_WRITE = "mailflow_write"
+_ADVISORY_LOCK = 0x6D61696C666C6F77  # "mailflow": at most one writer in a PostgreSQL database, among all processes
+
+
+def upsert(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """An INSERT that knows ON CONFLICT. Both say it in the same words; SQLAlchemy has no common name for it."""
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+
+
+# -- opening ---------------------------------------------------------------------------------------------------------
+
+
+def open_engine(url: str | None, data: Path, *, read_only: bool, durable: bool = True) -> Engine:
+    """An engine that has connected once. Raises UserError for what cannot work; SQLAlchemy's errors as they are."""
+    parsed = _parse(url, data)
+    if parsed.drivername == "sqlite":
+        return _sqlite(Path(parsed.database or ""), read_only, durable)
+    return _postgresql(parsed)
+
+
+def _parse(url: str | None, data: Path) -> URL:
+    if url is None:
+        return URL.create("sqlite", database=str(data / "mailflow.db"))
+    try:
+        parsed = make_url(url)
+    except ArgumentError:  # its text may hold the password
+        raise UserError("store 不是有效的数据库地址，应形如 postgresql://用户@主机/库名。") from None
+    name = parsed.get_backend_name()
+    if name in ("postgresql", "postgres"):
+        return parsed.set(drivername="postgresql+psycopg")
+    if name == "sqlite" and parsed.database:
+        return parsed.set(drivername="sqlite")
+    raise UserError(f"store 不支持 {name} 数据库，只支持 postgresql://…；不写则使用 SQLite。")
+
+
+def _sqlite(path: Path, read_only: bool, durable: bool) -> Engine:
+    if read_only:
+        if not path.exists():
+            raise UserError(f"还没有数据库 {path}：请先运行 mailflow once 或 mailflow run。", code=1)
+    else:
+        _make_private(path)
+    uri = f"file:{quote(str(path.absolute()))}?mode=rw"
+
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'OFF'}")
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA cache_size=-16000")
+        if read_only:
+            connection.execute("PRAGMA query_only=ON")
+        return connection
+
+    engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool, max_overflow=20)
+    event.listen(engine, "begin", _begin)
+    if not read_only:
+        _use_wal(connect())
+    return engine
+
+
+def _make_private(path: Path) -> None:
+    """The file holds everybody's mail: made for its owner only; SQLite gives its companions the same mode."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise UserError(f"数据目录 {path.parent} 不可用：{error.strerror}。请检查 data 的路径和权限。") from error
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Write-ahead logging stays set in the file. Setting it ignores the busy timeout, hence the loop."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    try:
+        while True:
+            try:
+                connection.execute("PRAGMA journal_mode=WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
+    finally:
+        connection.close()
+
+
+def _begin(connection: Connection) -> None:
+    # IMMEDIATE: whoever decides must not find at its first write that the book has changed under it.
+    writing = connection.get_execution_options().get(_WRITE)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+def _postgresql(url: URL) -> Engine:
+    try:
+        engine = create_engine(url, pool_pre_ping=True, max_overflow=20, connect_args={"client_encoding": "utf8"})
+    except ImportError as error:
+        raise UserError("使用 PostgreSQL 需要安装驱动：pip install 'mailflow[postgres]'。") from error
+    with engine.connect() as connection:
+        encoding = connection.exec_driver_sql("SHOW server_encoding").scalar()
+    if encoding != "UTF8":
+        raise UserError(f"PostgreSQL 库的编码是 {encoding}，mailflow 需要 UTF8：请用 ENCODING 'UTF8' 重建该库。")
+    return engine
+
+
+# -- transactions ----------------------------------------------------------------------------------------------------
+
+
+def for_reading(engine: Engine) -> Engine:
+    """The same engine; its transactions see one snapshot and cannot write."""
+    if engine.dialect.name == "sqlite":
+        return engine
+    return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+
+def for_writing(engine: Engine) -> Engine:
+    """The same engine; of its transactions one runs at a time (see `lock`)."""
+    return engine.execution_options(**{_WRITE: True})
+
+
+def lock(connection: Connection) -> None:
+    """Waits until no other process writes. SQLite has done that at BEGIN IMMEDIATE.
+
+    Read committed, which is PostgreSQL's default, is enough behind it: nobody else commits meanwhile.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
+
+
+# -- errors ----------------------------------------------------------------------------------------------------------
+
+_BUSY = "数据库正被另一个程序占用，稍后重试。"
+_FULL = "磁盘已满，数据库写不进去：请清理磁盘。已收的邮件不会丢失，稍后自动重试。"
+_DISK = "读写数据库文件出错（磁盘已满或有故障）：请检查磁盘。稍后自动重试。"
+_AWAY = "连不上数据库，或没有读写权限。"
+_BROKEN = "数据库文件已损坏，或不是 mailflow 的数据库：请停止 mailflow，从备份恢复后再启动。"
+
+_MEANING: tuple[tuple[str, Literal["passing", "unusable", "broken"], str], ...] = (
+    ("SQLITE_BUSY", "passing", _BUSY),
+    ("SQLITE_LOCKED", "passing", _BUSY),
+    ("SQLITE_FULL", "passing", _FULL),
+    ("SQLITE_NOMEM", "passing", _DISK),
+    ("SQLITE_IOERR", "passing", _DISK),
+    ("SQLITE_CORRUPT", "broken", _BROKEN),
+    ("SQLITE_NOTADB", "broken", _BROKEN),
+    ("SQLITE_READONLY", "unusable", _AWAY),
+    ("SQLITE_CANTOPEN", "unusable", _AWAY),
+    ("SQLITE_PERM", "unusable", _AWAY),
+    ("SQLITE_AUTH", "unusable", _AWAY),
+    ("53100", "passing", _FULL),  # disk_full
+    ("53", "passing", _DISK),  # insufficient resources
+    ("58", "passing", _DISK),  # system error
+    ("40", "passing", _BUSY),  # serialization failure, deadlock
+    ("55", "passing", _BUSY),  # lock not available
+    ("57", "passing", _AWAY),  # shut down by the operator
+    ("08", "passing", _AWAY),  # connection exception
+    ("XX00", "broken", _BROKEN),
+    ("28", "unusable", _AWAY),  # invalid authorization
+    ("3D", "unusable", _AWAY),  # no such database
+    ("42501", "unusable", _AWAY),  # insufficient privilege
+    ("25006", "unusable", _AWAY),  # read-only server
+)
+"""SQLite's error names and PostgreSQL's SQLSTATEs, by their beginnings; the first that fits."""
+
+
+@contextmanager
+def translated(*, opening: bool = False) -> Iterator[None]:
+    """SQLAlchemy's exceptions end here (errors.py)."""
+    try:
+        yield
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        raise meaning_of(error, opening=opening) from error
+
+
+def meaning_of(error: Exception, *, opening: bool = False) -> MailflowError:
+    """The exception of ours for one of the library's.
+
+    What keeps the store from being used is the operator's to mend when it is opened, and passing when it comes up
+    later: a daemon that runs well waits for its database to come back.
+    """
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    code = str(getattr(cause, "sqlite_errorname", None) or getattr(cause, "sqlstate", None) or "")
+    known = next(((sort, text) for start, sort, text in _MEANING if code.startswith(start)), None)
+    if known is None:
+        passing = isinstance(error, (OperationalError, PoolTimeout)) or getattr(error, "connection_invalidated", False)
+        known = ("unusable", _AWAY) if passing else None
+    if known is None:
+        return PermanentError(f"数据库拒绝了操作：{_first_line(cause)}")
+    sort, text = known
+    text = f"{text}（{code + '：' if code else ''}{_first_line(cause)}）"
+    if sort == "broken" or (sort == "unusable" and opening):
+        return UserError(text)
+    return TransientError(text)
+
+
+def _first_line(error: object) -> str:
+    return str(error).strip().partition("\n")[0][:300]

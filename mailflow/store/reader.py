@@ -1,0 +1,218 @@
+"""What may be asked of the store within one transaction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, CursorResult, Executable, bindparam, func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from mailflow.core.facts import DecisionFact, Fact, MailFact, MappingFact, TickFact
+from mailflow.core.records import Row
+from mailflow.errors import TransientError
+from mailflow.store import outbox
+from mailflow.store.archive import Archive, unpack
+from mailflow.store.book import Remembered, StoreBook
+from mailflow.store.engine import meaning_of
+from mailflow.store.outbox import OutboxRow
+from mailflow.store.rows import instant, optional_instant
+from mailflow.store.schema import DERIVED, blob, cursor, fact, fact_mail, filing, workbook
+
+_CHUNK = 500
+"""Values in an IN list, and rows in a page of a long listing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilingRow:
+    """A committed mail that is still to be flagged or moved on the server."""
+
+    id: int
+    mailbox: str
+    folder: str
+    uidvalidity: str
+    uid: str
+    action: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkbookRow:
+    """How far a workbook's file is behind what is wanted: it is due when `published` < `wanted`."""
+
+    name: str
+    wanted: int
+    published: int
+    content_hash: str | None
+    base: bytes | None
+    """What the file said when it was last written, in the sheets' own form."""
+    blocked: str | None
+    blocked_since: datetime | None
+    published_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What all transactions of a store have in common."""
+
+    archive: Archive
+    remembered: Remembered
+    fallback: Callable[[str], bytes] | None = None
+    """Where raw mail is looked for that is not here: the store of which this one is a scratch copy."""
+
+
+_FOLDER = (
+    (fact_mail.c.mailbox == bindparam("mailbox"))
+    & (fact_mail.c.folder == bindparam("folder"))
+    & (fact_mail.c.uidvalidity == bindparam("uidvalidity"))
+)
+_CURSOR = select(cursor.c.cursor).where(cursor.c.mailbox == bindparam("mailbox"))
+_UIDS = select(fact_mail.c.uid).where(_FOLDER)
+_KNOWN = _UIDS.where(fact_mail.c.uid.in_(bindparam("uids", expanding=True)))
+_BLOB = select(blob.c.data).where(blob.c.digest == bindparam("digest"))
+_FACTS = (
+    select(fact, fact_mail, blob.c.digest.label("archived"), blob.c.data)
+    .join(fact_mail, fact_mail.c.seq == fact.c.seq, isouter=True)
+    .join(blob, blob.c.digest == fact_mail.c.digest, isouter=True)
+)
+_FACTS_AFTER = _FACTS.where(fact.c.seq > bindparam("after")).order_by(fact.c.seq).limit(100)
+_FACT = _FACTS.where(fact.c.seq == bindparam("seq"))
+_MAPPING = select(fact).where(fact.c.kind == "mapping").order_by(fact.c.seq.desc()).limit(1)
+_LAST_TIME = select(func.max(fact.c.time))
+_COUNT = (
+    select(fact_mail.c.mailbox, func.count().label("mails")).group_by(fact_mail.c.mailbox).order_by(fact_mail.c.mailbox)
+)
+_FILINGS = select(filing).order_by(filing.c.id)
+_WORKBOOKS = select(workbook).order_by(workbook.c.name)
+
+
+class Reader:
+    """One consistent snapshot of the store. Used by one thread, within `Store.read`."""
+
+    def __init__(self, connection: Connection, shared: Shared) -> None:
+        self._connection = connection
+        self._shared = shared
+        self.book = StoreBook(self._ask, shared.remembered)
+
+    def _ask(self, statement: Executable, values: Mapping[str, Any] | None = None) -> CursorResult[Any]:
+        try:
+            return self._connection.execute(statement, values)
+        except SQLAlchemyError as error:  # translated here already: the caller may catch all and set a mail aside
+            raise meaning_of(error) from error
+
+    def _ask_facts(self, statement: Executable, values: Mapping[str, Any] | None = None) -> CursorResult[Any]:
+        """For what the facts or the archive must answer."""
+        return self._ask(statement, values)
+
+    # -- what came in
+
+    def cursor(self, mailbox: str) -> str | None:
+        """The mailbox's cursor as of its last committed batch."""
+        return self._ask(_CURSOR, {"mailbox": mailbox}).scalar()
+
+    def known(self, mailbox: str, folder: str, uidvalidity: str, uids: Sequence[str]) -> set[str]:
+        """Those of `uids` whose mail is committed."""
+        place = {"mailbox": mailbox, "folder": folder, "uidvalidity": uidvalidity}
+        found: set[str] = set()
+        for start in range(0, len(uids), _CHUNK):
+            found.update(self._ask_facts(_KNOWN, {**place, "uids": list(uids[start : start + _CHUNK])}).scalars())
+        return found
+
+    def uids(self, mailbox: str, folder: str, uidvalidity: str) -> set[str]:
+        """All UIDs taken in from this folder, for reconciliation (promise 3)."""
+        place = {"mailbox": mailbox, "folder": folder, "uidvalidity": uidvalidity}
+        return set(self._ask_facts(_UIDS, place).scalars())
+
+    def raw(self, digest: str) -> bytes:
+        """A mail byte for byte. PermanentError when it is missing or damaged, TransientError when it cannot be read."""
+        found = self._ask_facts(_BLOB, {"digest": digest}).first()
+        if found is None and self._shared.fallback is not None:
+            return self._shared.fallback(digest)
+        return self._unpacked(digest, found is not None, found.data if found else None)
+
+    def _unpacked(self, digest: str, archived: bool, data: bytes | None) -> bytes:
+        if archived and data is None:
+            try:
+                data = self._shared.archive.load(digest)
+            except OSError as error:
+                raise TransientError(f"归档文件读不出来：{error.strerror}。") from error
+        return unpack(digest, data)
+
+    def facts(self, after: int = 0) -> Iterator[Fact]:
+        """All facts with a higher number, in order, a page at a time. Raises as `raw` does."""
+        while page := self._ask_facts(_FACTS_AFTER, {"after": after}).all():
+            for found in page:
+                yield self._fact(found)
+            after = page[-1].seq
+
+    def fact(self, seq: int) -> Fact | None:
+        """One fact, with its raw bytes. Raises as `raw` does."""
+        found = self._ask_facts(_FACT, {"seq": seq}).first()
+        return None if found is None else self._fact(found)
+
+    def _fact(self, found: Any) -> Fact:
+        seq, time = found.seq, instant(found.time)
+        if found.kind == "mail":
+            return MailFact(
+                seq=seq,
+                time=time,
+                mailbox=found.mailbox,
+                folder=found.folder,
+                uidvalidity=found.uidvalidity,
+                uid=found.uid,
+                digest=found.digest,
+                raw=self._unpacked(found.digest, found.archived is not None, found.data),
+            )
+        if found.kind == "decision":
+            return DecisionFact(seq=seq, time=time, **json.loads(found.body))
+        if found.kind == "mapping":
+            return MappingFact(seq=seq, time=time, **json.loads(found.body))
+        return TickFact(seq=seq, time=time)
+
+    def last_time(self) -> datetime | None:
+        """The newest time of any fact."""
+        return optional_instant(self._ask_facts(_LAST_TIME).scalar())
+
+    def mapping(self) -> MappingFact | None:
+        """The mapping that was taken into use last."""
+        found = self._ask_facts(_MAPPING).first()
+        if found is None:
+            return None
+        return MappingFact(seq=found.seq, time=instant(found.time), **json.loads(found.body))
+
+    def count_mails(self) -> dict[str, int]:
+        """How many mails were taken in, by mailbox."""
+        return {found.mailbox: found.mails for found in self._ask_facts(_COUNT)}
+
+    # -- what is under way
+
+    def outbox(self, *, states: Sequence[str] = ()) -> list[OutboxRow]:
+        """Notices in these states (none named: all), the longest due first."""
+        return outbox.listed(self._ask, states)
+
+    def filings(self) -> list[FilingRow]:
+        """What is still to be flagged or moved, oldest first."""
+        return [FilingRow(**found) for found in self._ask(_FILINGS).mappings()]
+
+    def workbooks(self) -> list[WorkbookRow]:
+        """All workbooks that were ever wanted, by name."""
+        return [_workbook(dict(found)) for found in self._ask(_WORKBOOKS).mappings()]
+
+    # -- what was worked out
+
+    def derived(self, kind: type[Row]) -> Iterator[Mapping[str, str | None]]:
+        """The stored columns of all rows of this kind, in the order of keys, a page at a time. For `compare`."""
+        table = DERIVED[kind]
+        statement = select(table).where(table.c.key > bindparam("after")).order_by(table.c.key).limit(_CHUNK)
+        after = ""
+        while page := self._ask(statement, {"after": after}).mappings().all():
+            yield from ({str(name): value for name, value in found.items()} for found in page)
+            after = page[-1]["key"]
+
+
+def _workbook(found: dict[str, Any]) -> WorkbookRow:
+    for name in ("blocked_since", "published_at"):
+        found[name] = optional_instant(found[name])
+    return WorkbookRow(**found)

@@ -1,0 +1,125 @@
+"""What IMAP and SMTP share: a TCP or TLS connection that can neither hang nor trickle for ever."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_SLOWEST_BYTES_A_SECOND = 16 * 1024
+_KEEPALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
+"""A NAT that drops us silently is noticed after two minutes (mail.md §1.3). Names absent on a platform are skipped."""
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """In seconds. `read` is for one recv, `operation` for a whole command with its answer."""
+
+    connect: float = 15
+    read: float = 60
+    operation: float = 300
+    verdict: float = 600
+    """How long an SMTP server may think about a finished message (RFC 5321 §4.5.3.2.6)."""
+
+    def for_bytes(self, size: int) -> float:
+        """The deadline of an operation that carries `size` bytes: a large mail on a thin line is no fault."""
+        return self.operation + size / _SLOWEST_BYTES_A_SECOND
+
+
+USUAL = Timeouts()
+
+
+class Watchdog:
+    """Shuts a socket from outside when an operation outlives its deadline.
+
+    A socket's own timeout starts anew with every byte, so that a server that sends one byte a second is never timed
+    out (mail.md §1.2 h).
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._sock: socket.socket | None = None
+        self._expired = False
+
+    def watch(self, sock: socket.socket) -> None:
+        """Tells which socket is in use now; wrapping one in TLS makes a new one."""
+        with self._lock:
+            self._sock = sock
+            if self._expired:
+                _shut(sock)
+
+    @contextlib.contextmanager
+    def deadline(self, seconds: float) -> Iterator[None]:
+        """Within the block the socket lives for at most `seconds`. Not to be nested."""
+        self._expired = False
+        timer = threading.Timer(seconds, self._expire)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _expire(self) -> None:
+        with self._lock:
+            self._expired = True
+            if self._sock is not None:
+                _shut(self._sock)
+
+
+def _shut(sock: socket.socket) -> None:
+    # Not sock.shutdown(): an SSLSocket forgets its TLS object there, under the feet of the thread that reads from it.
+    with contextlib.suppress(OSError):
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+
+def connect(
+    host: str, port: int, timeout: float, watchdog: Watchdog, context: ssl.SSLContext | None = None
+) -> socket.socket:
+    """A connected socket, kept alive and watched; with `context` the TLS handshake is done. Raises OSError."""
+    sock = socket.create_connection((host, port), timeout)
+    try:
+        watchdog.watch(sock)
+        _keep_alive(sock)
+        if context is None:
+            return sock
+        # The handshake in a step of its own: the watchdog must know the new socket before the server may stall.
+        sock = context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
+        watchdog.watch(sock)
+        sock.do_handshake()
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _keep_alive(sock: socket.socket) -> None:
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, seconds in _KEEPALIVE.items():
+        if (option := getattr(socket, name, None)) is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, option, seconds)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether what is sent to `host` stays on this machine, so that it may go without TLS."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def words(said: object) -> str:
+    """A server's own words, on one line of at most 300 characters; Chinese servers speak UTF-8 or GBK."""
+    text = _decoded(said) if isinstance(said, bytes) else str(said)
+    return " ".join(text.split())[:300]
+
+
+def _decoded(said: bytes) -> str:
+    try:
+        return said.decode("utf-8")
+    except UnicodeDecodeError:
+        return said.decode("gb18030", "replace")

@@ -1,0 +1,278 @@
+"""config.toml: what it means, and what is said when it is wrong."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from mailflow.config import Config, Url, load, parse_url
+from mailflow.errors import UserError
+
+ROOT = Path(__file__).parents[2]
+
+SMALL = """\
+[[mailbox]]
+name = "support"
+url = "maildir:var/inbox"
+
+[send]
+url = "maildir:var/sent"
+from = "技术支持助手 <support@example.com>"
+
+[workbooks]
+folder = "var/workbooks"
+"""
+
+
+def read(folder: Path, text: str) -> Config:
+    path = folder / "config.toml"
+    path.write_text(text, encoding="utf-8", newline="")
+    return load(path)
+
+
+def problems(folder: Path, text: str) -> list[str]:
+    """What is said, as `line: text`, without the file, which must be the one that was read."""
+    with pytest.raises(UserError) as caught:
+        read(folder, text)
+    assert {problem.file for problem in caught.value.problems} == {str(folder / "config.toml")}
+    return [f"{problem.line}: {problem.text}" for problem in caught.value.problems]
+
+
+def test_a_small_configuration_has_defaults_beside_the_file(tmp_path: Path) -> None:
+    config = read(tmp_path, SMALL)
+    assert config.main.data == tmp_path / "var"
+    assert config.main.mappings == tmp_path / "mappings"
+    assert config.main.templates == tmp_path / "templates"
+    assert config.main.timezone == "Asia/Shanghai"
+    assert config.main.store is None
+    (box,) = config.mailboxes
+    assert box.url == Url("maildir", path=str(tmp_path / "var" / "inbox"))
+    assert (box.after, box.customers, box.poll, box.authserv_ids, box.password()) == ("leave", True, 60, (), None)
+    assert (config.send.name, config.send.address) == ("技术支持助手", "support@example.com")
+    assert config.workbooks.restricted_folder == tmp_path / "var" / "workbooks" / "绩效台账"
+
+
+def test_byte_order_mark_and_crlf_are_harmless(tmp_path: Path) -> None:
+    assert read(tmp_path, "\ufeff" + SMALL.replace("\n", "\r\n")) == read(tmp_path, SMALL)
+
+
+def test_relative_paths_do_not_depend_on_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "config.toml").write_text(SMALL, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert load(Path("config.toml")).main.data == tmp_path / "var"
+
+
+def test_it_is_frozen(tmp_path: Path) -> None:
+    with pytest.raises(ValidationError):
+        read(tmp_path, SMALL).main.timezone = "UTC"
+
+
+def test_the_shipped_example_is_right() -> None:
+    config = load(ROOT / "config.example.toml")
+    assert config.main.mappings == ROOT / "mappings"
+    assert config.send.url.scheme == "maildir"
+    assert config.mailboxes[0].authserv_ids == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("maildir:/srv/mail", Url("maildir", path="/srv/mail")),
+        ("maildir:收件箱/a b%20c", Url("maildir", path="/base/收件箱/a b%20c")),
+        ("maildir:C:\\mail\\in", Url("maildir", path="C:\\mail\\in")),
+        ("imap://u@h", Url("imap", "u", "h", 143)),
+        ("imaps://u@h/", Url("imaps", "u", "h", 993)),
+        ("IMAPS://u@Mail.Example/INBOX", Url("imaps", "u", "mail.example", 993, "INBOX")),
+        ("imaps://s%40x.example@h:1993/%E5%B7%B2/a", Url("imaps", "s@x.example", "h", 1993, "已/a")),
+        ("imaps://s@x.example@h/已处理", Url("imaps", "s@x.example", "h", 993, "已处理")),
+        ("imap://u@[::1]:10143", Url("imap", "u", "::1", 10143)),
+        ("smtp://h:25", Url("smtp", None, "h", 25)),
+        ("smtp://u@h", Url("smtp", "u", "h", 587)),
+        ("smtps://u@h", Url("smtps", "u", "h", 465)),
+    ],
+)
+def test_urls(text: str, url: Url) -> None:
+    assert parse_url(text, Path("/base")) == url
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("ews://u@h", "这个版本还不能使用 Exchange"),
+        ("graph://u@h", "这个版本还不能使用 Microsoft Graph"),
+        ("imaps://u:secret@h", "不能写密码"),
+        ("imaps://u:@h", "不能写密码"),
+        ("pop3://u:secret@h", "应写成"),
+        ("imap：//u@h", "应写成"),
+        ("var/inbox", "应写成"),
+        ("maildir:", "直接写目录"),
+        ("maildir://var/inbox", "直接写目录"),
+        ("imaps://", "缺少主机名"),
+        ("imaps://u@h:99999", "端口不对"),
+        ("imaps://u@h:x", "端口不对"),
+        ("imaps://u@[::1", "端口不对"),
+        ("imaps://u@h/a#b", "%23"),
+        ("imaps://u@h/a%0d%0ab", "控制字符"),
+        ("imaps://u@h/a\nb", "控制字符"),
+        ("smtp://h/INBOX", "不能再有目录"),
+    ],
+)
+def test_urls_that_are_refused(text: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said) as caught:
+        parse_url(text, Path("/base"))
+    assert "secret" not in str(caught.value)
+
+
+def test_everything_wrong_is_said_at_once_each_with_its_line(tmp_path: Path) -> None:
+    text = """\
+[mailflow]
+dta = "var"
+timezone = "Asia/Shanghi"
+store = "mysql://u:secret@h/d"
+
+[[mailbox]]
+name = "a"
+url = "imaps://u:secret@h/INBOX"
+poll = 0
+after = "delete"
+
+[[mailbox]]
+name = "a"
+url = "ews://h"
+oauth = "microsoft"
+customers = "maybe"
+authserv_ids = "mx"
+
+[[mailbox]]
+url = "smtp://h"
+
+[send]
+url = "imap://h"
+form = "x@y.example"
+
+[workbook]
+folder = 3
+"""
+    said = problems(tmp_path, text)
+    wanted = [
+        "None: 缺少 [workbooks]",
+        "2: 不认识的项 dta，是否想写 data",
+        "3: timezone：不认识时区 'Asia/Shanghi'",
+        "4: store：应写成 postgresql://",
+        "8: url：网址里不能写密码",
+        "9: poll 不能小于 1",
+        "10: after：应是",
+        "13: 信箱名称 a 用了两次",
+        "14: url：这个版本还不能使用 Exchange",
+        "15: oauth：这个版本还不能用 OAuth",
+        "16: customers 应是 true 或 false",
+        "17: authserv_ids 应是列表",
+        "19: 缺少 name",
+        "20: url：smtp 只能发信",
+        "22: 缺少 from",
+        "23: url：imap 只能收信",
+        "24: 不认识的项 form，是否想写 from",
+        "26: 不认识的项 workbook，是否想写 workbooks",
+    ]
+    assert len(said) == len(wanted)
+    for line, start in zip(said, wanted, strict=True):
+        assert line.startswith(start)
+    assert "secret" not in "".join(said)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('url = "maildir:var/inbox"', 'url = "imaps://h"', "缺少用户名"),
+        ('url = "maildir:var/inbox"', 'url = "imaps://u@h"', "缺少密码的来源"),
+        ('url = "maildir:var/inbox"', 'url = "imaps://u@h"\npassword_env = "A"\npassword_file = "b"', "只能写一个"),
+        ('url = "maildir:var/inbox"', 'url = "maildir:x"\npassword_env = "A"', "不需要密码"),
+        ('url = "maildir:var/inbox"', 'url = "imaps://u@h/A"\npassword_env = "A"\nfolder = "B"', "folder"),
+        ('url = "maildir:var/sent"', 'url = "smtp://u@h"', "缺少密码的来源"),
+        ('"技术支持助手 <support@example.com>"', '"技术支持助手"', "没有可用的邮箱地址"),
+        ('"技术支持助手 <support@example.com>"', '"a\\nBcc: x <s@example.com>"', "没有可用的邮箱地址"),
+        ('folder = "var/workbooks"', 'folder = "a"\nrestricted = "a"', "restricted 不能与 folder 相同"),
+        ('folder = "var/workbooks"', "folder = 3", "应是文字"),
+        ('name = "support"', 'name = ""', "name 不能为空"),
+    ],
+)
+def test_one_mistake(tmp_path: Path, old: str, new: str, said: str) -> None:
+    assert old in SMALL
+    (problem,) = problems(tmp_path, SMALL.replace(old, new))
+    assert said in problem
+
+
+def test_no_mailbox_at_all(tmp_path: Path) -> None:
+    rest = SMALL[SMALL.index("[send]") :]
+    assert problems(tmp_path, rest) == ["None: 缺少 [[mailbox]]"]
+    (problem,) = problems(tmp_path, "mailbox = []\n" + rest)
+    assert "至少要有一个 [[mailbox]]" in problem
+
+
+def test_a_missing_file_is_the_users_error(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"config\.example\.toml"):
+        load(tmp_path / "config.toml")
+
+
+def test_a_file_in_gbk_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_bytes(SMALL.encode("gbk"))
+    with pytest.raises(UserError, match="请用 UTF-8 保存"):
+        load(tmp_path / "config.toml")
+
+
+SECRET = SMALL.replace('url = "maildir:var/inbox"', 'url = "imaps://u@h"\npassword_{}')
+
+
+def test_a_password_comes_from_the_environment_when_it_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    box = read(tmp_path, SECRET.format('env = "MAILFLOW_TEST"')).mailboxes[0]
+    monkeypatch.delenv("MAILFLOW_TEST", raising=False)
+    with pytest.raises(UserError, match="MAILFLOW_TEST"):
+        box.password()
+    monkeypatch.setenv("MAILFLOW_TEST", "s3cret ")
+    assert box.password() == "s3cret "
+    assert "s3cret" not in repr(box)
+
+
+def test_a_password_comes_from_a_file_without_its_line_end(tmp_path: Path) -> None:
+    box = read(tmp_path, SECRET.format('file = "secrets/pw"')).mailboxes[0]
+    with pytest.raises(UserError, match="读不到密码文件"):
+        box.password()
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "pw").write_bytes(b"\xef\xbb\xbf s3cret\r\n")
+    assert box.password() == " s3cret"
+    (tmp_path / "secrets" / "pw").write_bytes(b"\n")
+    with pytest.raises(UserError, match="是空的"):
+        box.password()
+
+
+def test_a_store_url_is_not_shown(tmp_path: Path) -> None:
+    config = read(tmp_path, '[mailflow]\nstore = "postgresql://u:s3cret@h/d"\n' + SMALL)
+    assert config.main.store == "postgresql://u:s3cret@h/d"
+    assert "s3cret" not in repr(config)
+
+
+def test_settings_are_what_decisions_depend_on(tmp_path: Path) -> None:
+    text = SMALL.replace(
+        'url = "maildir:var/inbox"',
+        'url = "imaps://Help%40Example.com@h"\npassword_env = "A"\n'
+        'authserv_ids = ["mx.example.com"]\ncustomers = false',
+    )
+    settings = read(tmp_path, '[mailflow]\ntimezone = "Asia/Urumqi"\n' + text).settings()
+    assert settings.timezone == "Asia/Urumqi"
+    assert settings.own_addresses == ("support@example.com", "help@example.com")
+    assert settings.domain == "example.com"
+    assert settings.mailboxes["support"].authserv_ids == ("mx.example.com",)
+    assert settings.mailboxes["support"].customers is False
+
+
+def test_settings_know_public_holidays_and_make_up_days(tmp_path: Path) -> None:
+    settings = read(tmp_path, SMALL).settings()
+    assert date(2025, 10, 1) in settings.holidays  # National Day, a Wednesday
+    assert date(2025, 10, 8) in settings.holidays  # in lieu, a Wednesday
+    assert date(2025, 9, 28) in settings.workdays  # a Sunday that was worked
+    assert date(2025, 10, 11) in settings.workdays  # a Saturday that was worked
+    assert all(day.weekday() < 5 for day in settings.holidays)
+    assert all(day.weekday() >= 5 for day in settings.workdays)

@@ -1,0 +1,1 @@
+"""Servers on loopback for tests: a real Dovecot, a scripted IMAP server, a recording SMTP listener."""

@@ -1,0 +1,190 @@
+"""Every move of the outbox, and none but those (promise 4)."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from datetime import timedelta
+
+import pytest
+
+from mailflow.store import OutboxRow, Store
+from tests.store import samples
+from tests.store.children import ROOT
+from tests.store.samples import NOON
+
+STATES = ("pending", "sending", "sent", "refused", "unclear")
+WAY: dict[str, tuple[str, ...]] = {
+    "pending": (), "sending": ("claim",), "sent": ("claim", "sent"), "refused": ("claim", "refused"),
+    "unclear": ("claim", "unclear"),
+}  # fmt: skip
+ALLOWED = {
+    ("pending", "claim"), ("sending", "sent"), ("sending", "refused"), ("sending", "unclear"), ("sending", "pending"),
+    ("unclear", "sent"), ("unclear", "pending"),
+}  # fmt: skip
+LATER = NOON + timedelta(hours=1)
+KEY = samples.notice("m").key
+
+
+def move(store: Store, step: str) -> bool:
+    with store.write() as writer:
+        if step == "claim":
+            return writer.claim(KEY, NOON, b"mime")
+        return writer.settle(KEY, step, LATER)
+
+
+def in_state(store: Store, state: str) -> None:
+    with store.write() as writer:
+        writer.put([samples.notice("m")])
+    for step in WAY[state]:
+        assert move(store, step)
+    assert row(store).state == state
+
+
+def row(store: Store) -> OutboxRow:
+    with store.read() as reader:
+        (found,) = reader.outbox()
+    return found
+
+
+@pytest.mark.parametrize("step", ["claim", "sent", "refused", "unclear", "pending"])
+@pytest.mark.parametrize("state", STATES)
+def test_a_row_moves_only_as_it_may(store: Store, state: str, step: str) -> None:
+    in_state(store, state)
+    before = row(store)
+    moved = move(store, step)
+    assert moved == ((state, step) in ALLOWED)
+    if moved:
+        assert row(store).state == {"claim": "sending"}.get(step, step)
+    else:
+        assert row(store) == before
+
+
+def test_a_state_that_is_no_outcome_is_a_mistake(sqlite_store: Store) -> None:
+    in_state(sqlite_store, "sending")
+    with pytest.raises(ValueError, match="no outcome"), sqlite_store.write() as writer:
+        writer.settle(KEY, "sending", NOON)
+
+
+def test_an_unknown_key_takes_no_effect(store: Store) -> None:
+    with store.write() as writer:
+        assert not writer.claim("nothing", NOON, b"")
+        assert not writer.settle("nothing", "sent", NOON)
+
+
+def test_a_new_notice_is_pending_with_all_it_says(store: Store) -> None:
+    notice = samples.notice("m")
+    with store.write() as writer:
+        writer.put([notice])
+    assert row(store) == OutboxRow(
+        key=notice.key, matter=notice.matter, person=notice.person, step=notice.step, template=notice.template,
+        to=notice.to, cc=notice.cc, context=notice.context, message_id=notice.message_id,
+        in_reply_to=notice.in_reply_to, due=notice.due, state="pending", attempts=0,
+    )  # fmt: skip
+
+
+def test_claiming_counts_and_keeps_the_message(store: Store) -> None:
+    in_state(store, "pending")
+    with store.write() as writer:
+        writer.claim(KEY, NOON, b"first")
+        writer.settle(KEY, "pending", NOON, error="450 busy\0", due=LATER)
+    assert (row(store).due, row(store).error, row(store).attempts) == (LATER, "450 busy\ufffd", 1)
+    with store.write() as writer:
+        writer.claim(KEY, LATER, b"second")
+    assert (row(store).attempts, row(store).claimed_at, row(store).mime) == (2, LATER, b"second")
+    with store.write() as writer:
+        writer.settle(KEY, "sent", LATER)
+    assert (row(store).sent_at, row(store).error, row(store).mime) == (LATER, None, b"second")
+
+
+def test_rows_are_listed_by_state_the_longest_due_first(store: Store) -> None:
+    notices = [samples.notice(f"m{n}", due=NOON - timedelta(days=n)) for n in range(4)]
+    with store.write() as writer:
+        writer.put(notices)
+        writer.claim(notices[1].key, NOON, b"")
+    with store.read() as reader:
+        assert [r.matter for r in reader.outbox()] == ["m3", "m2", "m1", "m0"]
+        assert [r.matter for r in reader.outbox(states=["pending"])] == ["m3", "m2", "m0"]
+        assert [r.matter for r in reader.outbox(states=["sending", "unclear"])] == ["m1"]
+        assert reader.outbox(states=["sent"]) == []
+
+
+def test_one_notice_for_each_matter_person_and_step(store: Store) -> None:
+    in_state(store, "sent")
+    with store.write() as writer:
+        writer.put([samples.notice("m", due=LATER)])
+    assert (row(store).state, row(store).due) == ("sent", NOON)
+
+
+def test_a_rebuild_keeps_what_was_sent(store: Store) -> None:
+    in_state(store, "sent")
+    with store.write() as writer:
+        writer.clear_derived()
+    assert (row(store).state, row(store).key, row(store).template, row(store).to) == ("sent", KEY, None, None)
+    with store.write() as writer:
+        writer.put([samples.notice("m")])
+    assert (row(store).state, row(store).template) == ("sent", "complaint")
+
+
+def test_of_two_threads_that_claim_one_wins(store: Store) -> None:
+    in_state(store, "pending")
+    won: list[bool] = []
+    barrier = threading.Barrier(2)
+
+    def claim() -> None:
+        barrier.wait()
+        won.append(move(store, "claim"))
+
+    threads = [threading.Thread(target=claim) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(won) == [False, True]
+    assert row(store).attempts == 1
+
+
+CLAIM_ALL = """
+import sys
+from datetime import datetime, UTC
+from pathlib import Path
+from mailflow.store import Store
+store = Store.open(sys.argv[1] or None, Path(sys.argv[2]))
+print("ready", flush=True)
+sys.stdin.readline()
+won = 0
+for number in range(20):
+    with store.write() as writer:
+        won += writer.claim(f"m{number}|张三|counted", datetime.now(UTC), b"")
+print(won)
+"""
+
+
+def test_of_two_processes_that_claim_one_wins_each_notice(store: Store) -> None:
+    with store.write() as writer:
+        writer.put([samples.notice(f"m{number}") for number in range(20)])
+    command = [sys.executable, "-c", CLAIM_ALL, store.url or "", str(store.data)]
+    children = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) for _ in range(2)
+    ]
+    for child in children:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+    for child in children:
+        assert child.stdin is not None
+        child.stdin.write("\n")
+        child.stdin.flush()
+    assert sum(int(child.communicate(timeout=60)[0]) for child in children) == 20
+    assert [child.returncode for child in children] == [0, 0]
+    with store.read() as reader:
+        assert {(r.state, r.attempts) for r in reader.outbox()} == {("sending", 1)}
+
+
+def test_a_key_of_any_length_can_be_claimed(store: Store) -> None:
+    notice = samples.notice("project:" + "长" * 3000)
+    with store.write() as writer:
+        writer.put([notice])
+        (found,) = writer.outbox()
+        assert found.key == notice.key
+        assert writer.claim(found.key, NOON, b"")

@@ -1,0 +1,1 @@
+"""Mailboxes and senders, against real servers where there are any."""
