@@ -1,6 +1,7 @@
 """Commands: parse, call, print. Results to stdout, messages to stderr; exit 0 done, 1 refused or failed, 2 wrong use.
 
-Chinese; English with MAILFLOW_LANG=en. Everything heavy is imported by the command that needs it.
+Help and messages are Chinese, English with MAILFLOW_LANG=en; results are always in the department's own language.
+Everything heavy is imported by the command that needs it.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -18,6 +20,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.exceptions import TyperException
 
 from mailflow import __version__
 from mailflow.errors import MailflowError, Problem, UserError
@@ -33,8 +37,92 @@ def say(chinese: str, english: str) -> str:
     return english if ENGLISH else chinese
 
 
+# -- help and wrong use ----------------------------------------------------------------------------------------------
+# Typer's own help is English, and as wide as the terminal happens to be; this one is neither, so docs/commands.md can
+# hold it word for word.
+
+
+def help_text(command: Any, path: str) -> str:
+    """The help of `command`, which is called as `path`."""
+    arguments = [p for p in command.params if p.param_type_name == "argument"]
+    options = [p for p in command.params if p.param_type_name == "option"]
+    commands = getattr(command, "commands", {})
+    blocks = [
+        f"{say('用法：', 'Usage: ')}{_usage(path, arguments, commands)}",
+        f"  {command.help}",
+        _block(say("参数：", "Arguments:"), ((_written(p), p.help) for p in arguments)),
+        _block(say("选项：", "Options:"), [*((_option(p), p.help) for p in options), ("--help", _HELP_HELP)]),
+        _block(say("命令：", "Commands:"), ((name, one.help) for name, one in commands.items())),
+    ]
+    return "\n\n".join(block for block in blocks if block)
+
+
+def _usage(path: str, arguments: Sequence[Any], commands: dict[str, Any]) -> str:
+    words = [path, say("[选项]", "[OPTIONS]"), *map(_written, arguments)]
+    return " ".join([*words, say("命令 …", "COMMAND …")] if commands else words)
+
+
+def _written(argument: Any) -> str:
+    return f"{argument.metavar}" if argument.required else f"[{argument.metavar}]"
+
+
+def _option(option: Any) -> str:
+    return " ".join([", ".join(option.opts), *([] if option.is_flag else [option.metavar])])
+
+
+def _block(title: str, rows: Iterable[tuple[str, str]]) -> str:
+    """A title and its rows in two columns; nothing without rows. Chinese characters are two columns wide."""
+    table = list(rows)
+    widest = max((_columns(name) for name, _ in table), default=0)
+    lines = [f"  {name}{' ' * (widest - _columns(name))}  {text}" for name, text in table]
+    return "\n".join([title, *lines]) if table else ""
+
+
+def _columns(text: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
+
+
+class _Command(TyperCommand):
+    def get_help(self, ctx: Any) -> str:
+        return help_text(self, ctx.command_path)
+
+
+class _Group(TyperGroup):
+    def get_help(self, ctx: Any) -> str:
+        return help_text(self, ctx.command_path)
+
+
+_WRONG_USE = (
+    (r"Missing argument '(.+)'\.", r"缺少参数 \1。"),
+    (r"Missing command\.", "缺少命令。"),
+    (r"No such command '(.+?)'\.(?: Did you mean (.+)\?)?", r"没有 \1 这个命令。"),
+    (r"No such option: (\S+)(?: \(Possible options: (.+)\))?", r"没有 \1 这个选项。"),
+    (r"Option '(.+)' requires an argument\.", r"选项 \1 后面要有内容。"),
+    (r"Option '(.+)' does not take a value\.", r"选项 \1 后面不能有内容。"),
+    (r"Got unexpected extra arguments? ?\((.+)\)|Got unexpected extra argument\(s\) \((.+)\)", "参数太多。"),
+)
+"""What Typer says of wrong use, and how it is said in Chinese; what is not listed is shown as it is."""
+
+
+def _wrong_use(error: TyperException) -> str:
+    """The message of Typer's exception, and where to find help; for no arguments at all the help itself."""
+    message, context = error.format_message(), getattr(error, "ctx", None)
+    if type(error).__name__ == "NoArgsIsHelpError":
+        return message
+    if not ENGLISH:
+        found = ((re.fullmatch(pattern, message), chinese) for pattern, chinese in _WRONG_USE)
+        message = next((match.expand(chinese) for match, chinese in found if match), message)
+    path = context.command_path if context else "mailflow"
+    return f"{_error(message)}\n{say(f'用法见 {path} --help', f'See {path} --help')}"
+
+
+def _error(text: object) -> str:
+    return say(f"错误：{text}", f"error: {text}")
+
+
 cli = typer.Typer(
     name="mailflow",
+    cls=_Group,
     help=say(
         "技术支持部的邮件自动化：收邮件，记工作簿和绩效台账，发提醒。English: MAILFLOW_LANG=en",
         "Runs a technical-support department by e-mail: mail in, workbooks, pay ledger and reminders out.",
@@ -45,11 +133,28 @@ cli = typer.Typer(
     rich_markup_mode=None,
 )
 
+_HELP_HELP = say("显示这些说明", "show this help")
 _CONFIG_HELP = say(
-    "配置文件（默认 config.toml，或环境变量 MAILFLOW_CONFIG）",
-    "configuration file (default config.toml, or MAILFLOW_CONFIG)",
+    "配置文件（默认是环境变量 MAILFLOW_CONFIG 里的，没有就是 config.toml）",
+    "configuration file (default: what MAILFLOW_CONFIG names, or config.toml)",
 )
-_NUMBER_HELP = say("待确认的编号，或投诉编号 MF-…", "number of the held item, or of a complaint")
+_NUMBER_HELP = say("待确认的编号，如 3；或投诉的编号，如 MF-2026-000012", "number of the held item, or of a complaint")
+_ANSWER_HELP = say(
+    "确认、指定 姓名、维持 或 驳回（词见 mappings/kinds.toml 的 [words]）",
+    "the answer, in the words of [words] in mappings/kinds.toml: accept, assign NAME, uphold or reject",
+)
+_LISTS = ("mails", "records", "cases", "complaints", "ledger", "held", "notices", "workbooks")
+_LISTS_HELP = say(
+    "mails 邮件、records 沟通报告、cases 事项、complaints 投诉、ledger 台账分录、held 待确认、notices 通知、workbooks 工作簿",
+    "one of " + ", ".join(_LISTS),
+)
+_NOTICE_HELP = say("通知的名称，如 held；见 docs/templates.md", "name of the notice, e.g. held; see docs/templates.md")
+_MONTH_HELP = say("月份，如 2026-11", "month, e.g. 2026-11")
+_FILES_HELP = say("邮件文件，可以有几个", "mail files, one or several")
+_MAILBOX_HELP = say(
+    "当作由这个信箱收到（默认是配置里的第一个）", "as if received by this mailbox (default: the first one)"
+)
+_FOLDER_HELP = say("演示用的文件夹（默认 demo）", "folder to play in (default: demo)")
 HELP = {
     "run": say(
         "守护进程：一直运行，直到收到 SIGTERM 或 Ctrl-C",
@@ -60,11 +165,11 @@ HELP = {
         "take in waiting mail, do what is due, publish, send, end",
     ),
     "check": say(
-        "检查配置、映射、模板，并登录每个邮箱和发信服务器",
+        "检查配置、映射、模板，并登录每个信箱和发信服务器",
         "check configuration, mappings, templates; then log in everywhere",
     ),
     "explain": say(
-        "说明一封邮件是怎样读的、为什么；什么也不改",
+        "说明每封邮件是怎样读的、为什么；什么也不改",
         "how each mail is read, and why; changes nothing",
     ),
     "list": say(
@@ -80,31 +185,35 @@ HELP = {
         "answer a held item, as the reply or the cell would",
     ),
     "close_month": say(
-        "绩效台账关账",
-        "close a month's ledger",
+        "给一个月的绩效台账关账；关了就不能再打开",
+        "close a month's ledger, for good",
     ),
     "rebuild": say(
-        "由事实重新推出一切；--check 只比较",
+        "由收到的一切重新推出记录、台账和待确认；--check 只比较",
         "derived state from facts again; --check compares only",
     ),
     "preview": say(
-        "用样例数据看一封通知",
-        "a notice with sample data",
+        "用样例数据看一种通知的样子",
+        "a notice rendered with sample data",
     ),
     "status": say(
-        "邮箱、待发通知、工作簿和到期事项的状况",
-        "mailboxes, queue, workbooks, what is due",
+        "守护进程、信箱、通知、工作簿和到期事项的状况；一切正常时退出码是 0",
+        "daemon, mailboxes, queue, workbooks, what is due; exit status 0 when all is well",
     ),
     "demo": say(
         "演示：一个小部门的一个月，用内置部件，供观看",
         "a department's month on embedded parts, to look at",
     ),
 }
-Config = Annotated[Path | None, typer.Option("--config", help=_CONFIG_HELP)]
-Json = Annotated[bool, typer.Option("--json", help=say("输出 JSON", "print JSON"))]
+Config = Annotated[Path | None, typer.Option("--config", metavar=say("文件", "FILE"), help=_CONFIG_HELP)]
+Json = Annotated[bool, typer.Option("--json", help=say("输出 JSON，给别的程序用", "print JSON"))]
 Now = Annotated[
     str | None,
-    typer.Option("--now", help=say("把时钟设在这一刻（ISO 8601）", "set the clock for this run (ISO 8601)")),
+    typer.Option(
+        "--now",
+        metavar=say("时间", "TIME"),
+        help=say("把时钟设在这一刻，如 2026-11-20T09:00", "set the clock for this run, e.g. 2026-11-20T09:00"),
+    ),
 ]
 
 _chosen: Path | None = None
@@ -121,7 +230,7 @@ def _version(wanted: bool) -> None:
 def _options(
     config: Config = None,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help=say("版本", "print the version"))
+        bool, typer.Option("--version", callback=_version, is_eager=True, help=say("显示版本", "print the version"))
     ] = False,
 ) -> None:
     global _chosen
@@ -129,8 +238,11 @@ def _options(
 
 
 def _app(config: Path | None) -> App:
+    from mailflow import journal
     from mailflow.app import App
 
+    # What a command has to say it says itself, in sentences; the log is the daemon's. Bugs are logged all the same.
+    journal.setup("error")
     return App.of(config or _chosen or Path(os.environ.get("MAILFLOW_CONFIG") or "config.toml"))
 
 
@@ -162,7 +274,7 @@ def _print_json(content: object) -> None:
 # -- commands --------------------------------------------------------------------------------------------------------
 
 
-@cli.command(help=HELP["run"])
+@cli.command(cls=_Command, help=HELP["run"])
 def run(config: Config = None) -> None:
     from mailflow import journal
     from mailflow.daemon import Daemon
@@ -174,7 +286,7 @@ def run(config: Config = None) -> None:
         Daemon(app).run()
 
 
-@cli.command(help=HELP["once"])
+@cli.command(cls=_Command, help=HELP["once"])
 def once(config: Config = None, now: Now = None) -> None:
     app = _app(config)
     with app.exclusive():
@@ -192,6 +304,8 @@ def _progress(what: str) -> None:
 def _summary(summary: Summary) -> None:
     if sys.stderr.isatty():
         print("\r\033[K", end="", file=sys.stderr)
+    from mailflow.listing import DISPOSITIONS
+
     mails = "，".join(f"{DISPOSITIONS.get(name, name)} {number}" for name, number in sorted(summary.mails.items()))
     print(f"邮件 {sum(summary.mails.values())} 封{'：' + mails if mails else ''}")
     print(
@@ -202,14 +316,7 @@ def _summary(summary: Summary) -> None:
         _tell(f"⚠ {problem}")
 
 
-DISPOSITIONS = {
-    "recorded": "已记录", "decided": "已执行", "held": "待确认", "near_miss": "请更正", "duplicate": "重发",
-    "copy": "副本", "discussion": "往来", "automatic": "自动邮件", "bounce": "退信", "own": "本系统发出",
-    "unmatched": "未识别", "set_aside": "搁置",
-}  # fmt: skip
-
-
-@cli.command(help=HELP["check"])
+@cli.command(cls=_Command, help=HELP["check"])
 def check(
     config: Config = None,
     offline: Annotated[bool, typer.Option("--offline", help=say("不连接服务器", "do not connect"))] = False,
@@ -222,7 +329,7 @@ def check(
     if not offline:
         for box in app.config.mailboxes:
             look = _check_one(partial(app.mailbox, box))
-            _checked(say(f"邮箱 {box.name}", f"mailbox {box.name}"), problems, look)
+            _checked(say(f"信箱 {box.name}", f"mailbox {box.name}"), problems, look)
         _checked(say("发信", "sender"), problems, _check_one(app.sender))
     if problems:
         raise typer.Exit(2 if all(p.file for p in problems) else 1)
@@ -261,7 +368,7 @@ def _check_mappings(app: App) -> str:
     blind = [box.name for box in app.config.mailboxes if not box.authserv_ids]
     if blind:
         names = "、".join(blind)
-        _tell(f"  提示：邮箱 {names} 没有配置 authserv_ids，发件人无从验证：投诉、撤诉和邮件里的决定都会先列为待确认。")
+        _tell(f"  提示：信箱 {names} 没有配置 authserv_ids，发件人无从验证：投诉、撤诉和邮件里的决定都会先列为待确认。")
     return f"{len(mapping.people)} 人，{len(mapping.projects)} 个项目，{len(mapping.kinds)} 种邮件"
 
 
@@ -272,14 +379,12 @@ def _check_templates(app: App) -> None:
         raise UserError(problems)
 
 
-@cli.command(help=HELP["explain"])
+@cli.command(cls=_Command, help=HELP["explain"])
 def explain(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE.eml…", help=say("邮件文件", "mail files"))],
+    files: Annotated[list[Path], typer.Argument(metavar=say("文件.eml…", "FILE.eml…"), help=_FILES_HELP)],
     config: Config = None,
     as_json: Json = False,
-    mailbox: Annotated[
-        str | None, typer.Option("--mailbox", help=say("当作由这个邮箱收到", "as if received by this mailbox"))
-    ] = None,
+    mailbox: Annotated[str | None, typer.Option("--mailbox", metavar=say("名称", "NAME"), help=_MAILBOX_HELP)] = None,
 ) -> None:
     from mailflow.explain import explain as explained
     from mailflow.explain import lines
@@ -302,21 +407,21 @@ def explain(
         raise typer.Exit(1)
 
 
-@cli.command("list", help=HELP["list"])
+@cli.command("list", cls=_Command, help=HELP["list"])
 def list_(
-    what: Annotated[str, typer.Argument(help="mails|records|cases|complaints|ledger|held|notices|workbooks")],
+    what: Annotated[str, typer.Argument(metavar="|".join(_LISTS), help=_LISTS_HELP)],
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    from mailflow.listing import COLUMNS, rows
+    from mailflow.listing import COLUMNS, rows, shown
 
-    if what not in COLUMNS:
-        raise UserError(say(f"不认识 {what}，可以列出：", f"unknown: {what}; one of: ") + "|".join(COLUMNS))
+    if what not in _LISTS:
+        raise UserError(say(f"不认识 {what}，可以列出：", f"unknown: {what}; one of: ") + "|".join(_LISTS))
     found = rows(_app(config), what)
     if as_json:
         _print_json(found)
     else:
-        _table(found, COLUMNS[what])
+        _table([shown(row) for row in found], COLUMNS[what])
 
 
 def _table(rows: Sequence[dict[str, Any]], columns: dict[str, str]) -> None:
@@ -344,10 +449,12 @@ def _cell(value: object) -> str:
     return str(value)
 
 
-@cli.command(help=HELP["why"])
+@cli.command(cls=_Command, help=HELP["why"])
 def why(
-    person: Annotated[str, typer.Argument(help=say("姓名", "name"))],
-    month: Annotated[str, typer.Argument(metavar="YYYY-MM")],
+    person: Annotated[
+        str, typer.Argument(metavar=say("姓名", "PERSON"), help=say("名册上的姓名", "name on the roster"))
+    ],
+    month: Annotated[str, typer.Argument(metavar=say("月份", "YYYY-MM"), help=_MONTH_HELP)],
     config: Config = None,
     as_json: Json = False,
 ) -> None:
@@ -355,6 +462,7 @@ def why(
 
     _month(month)
     app = _app(config)
+    _need_store(app)
     with app.store.read() as reader:
         mapping = app.in_force()
         people = mapping.roster.by_name(person)
@@ -375,10 +483,10 @@ def _month(text: str) -> str:
     return text
 
 
-@cli.command(help=HELP["decide"])
+@cli.command(cls=_Command, help=HELP["decide"])
 def decide(
-    number: Annotated[str, typer.Argument(metavar="N", help=_NUMBER_HELP)],
-    answer: Annotated[list[str], typer.Argument(help="确认 / 指定 姓名 / 维持 / 驳回")],
+    number: Annotated[str, typer.Argument(metavar=say("编号", "N"), help=_NUMBER_HELP)],
+    answer: Annotated[list[str], typer.Argument(metavar=say("答复…", "ANSWER…"), help=_ANSWER_HELP)],
     config: Config = None,
     now: Now = None,
 ) -> None:
@@ -386,9 +494,11 @@ def decide(
     _command(_app(config), now, matter, " ".join(answer), say("已处理。", "done."))
 
 
-@cli.command("close-month", help=HELP["close_month"])
+@cli.command("close-month", cls=_Command, help=HELP["close_month"])
 def close_month(
-    month: Annotated[str, typer.Argument(metavar="YYYY-MM")], config: Config = None, now: Now = None
+    month: Annotated[str, typer.Argument(metavar=say("月份", "YYYY-MM"), help=_MONTH_HELP)],
+    config: Config = None,
+    now: Now = None,
 ) -> None:
     _command(_app(config), now, f"month:{_month(month)}", "确认", say(f"{month} 已关账。", f"{month} is closed."))
 
@@ -406,7 +516,7 @@ def _command(app: App, now: str | None, matter: str, answer: str, done: str) -> 
     print(done)
 
 
-@cli.command(help=HELP["rebuild"])
+@cli.command(cls=_Command, help=HELP["rebuild"])
 def rebuild(
     config: Config = None,
     check_only: Annotated[bool, typer.Option("--check", help=say("只比较，什么也不改", "compare only"))] = False,
@@ -427,11 +537,13 @@ def rebuild(
         print(f"已由 {rebuilding.rebuild(app.store)} 条事实重新推出。")
 
 
-@cli.command(help=HELP["preview"])
+@cli.command(cls=_Command, help=HELP["preview"])
 def preview(
-    notice: Annotated[str, typer.Argument(help=say("通知的名称", "name of the notice"))],
+    notice: Annotated[str, typer.Argument(metavar=say("通知", "NOTICE"), help=_NOTICE_HELP)],
     config: Config = None,
-    html: Annotated[bool, typer.Option("--html", help=say("输出 HTML", "print the HTML"))] = False,
+    html: Annotated[
+        bool, typer.Option("--html", help=say("输出网页格式，可以存成文件用浏览器看", "print the HTML"))
+    ] = False,
 ) -> None:
     from mailflow.notices.render import render
     from mailflow.notices.samples import SAMPLES
@@ -442,7 +554,7 @@ def preview(
     print(rendered.html if html else f"主题：{rendered.subject}\n\n{rendered.text}")
 
 
-@cli.command(help=HELP["status"])
+@cli.command(cls=_Command, help=HELP["status"])
 def status(config: Config = None, as_json: Json = False) -> None:
     from mailflow.status import healthy, lines, status_of
 
@@ -456,8 +568,10 @@ def status(config: Config = None, as_json: Json = False) -> None:
         raise typer.Exit(1)
 
 
-@cli.command(help=HELP["demo"])
-def demo(folder: Annotated[Path, typer.Argument(metavar="[DIR]")] = Path("demo")) -> None:
+@cli.command(cls=_Command, help=HELP["demo"])
+def demo(
+    folder: Annotated[Path, typer.Argument(metavar=say("文件夹", "DIR"), help=_FOLDER_HELP)] = Path("demo"),
+) -> None:
     from mailflow.demo.driver import main as play
 
     play(folder)
@@ -473,11 +587,14 @@ def _spoken() -> Iterator[None]:
         yield
     except UserError as error:
         for problem in error.problems:
-            _tell(f"{say('错误', 'error')}：{problem}")
+            _tell(_error(problem))
         sys.exit(error.code)
     except MailflowError as error:
-        _tell(f"{say('错误', 'error')}：{error}")
+        _tell(_error(error))
         sys.exit(1)
+    except TyperException as error:
+        _tell(_wrong_use(error))
+        sys.exit(error.exit_code)
     except KeyboardInterrupt:
         _tell(say("已中断。", "interrupted."))
         sys.exit(130)
@@ -493,4 +610,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     with _spoken():
-        cli(args=arguments, prog_name="mailflow")
+        sys.exit(cli(args=arguments, prog_name="mailflow", standalone_mode=False) or 0)

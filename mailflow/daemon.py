@@ -81,7 +81,7 @@ class Daemon:
                 signal.signal(number, lambda *_: self.stop.set())
         self.app.take_mapping(utc_now())
         names = [box.name for box in self.app.config.mailboxes]
-        journal.started(version=__version__, store=str(self.app.store.url), mailboxes=names)
+        journal.started(version=__version__, store=self.app.store.url or str(self.app.store.data), mailboxes=names)
         threads = [self._start(f"read:{box.name}", self._read, box) for box in self.app.config.mailboxes]
         threads += [self._start("publish", self._publish), self._start("send", self._send)]
         self._pulse()

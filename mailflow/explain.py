@@ -120,13 +120,29 @@ _LABELS = {
 }  # fmt: skip
 
 
+_WORDS = {
+    "trust": {"none": "不在名册", "roster": "在名册，未验证", "authenticated": "已验证"},
+    "disposition": {
+        "recorded": "记录", "decided": "执行决定", "held": "列入待确认", "near_miss": "请发件人更正",
+        "duplicate": "重发，不另记", "copy": "副本，不另记", "discussion": "往来邮件，不改变什么", "automatic": "自动邮件，不处理",
+        "bounce": "退信，不处理", "own": "本系统发出的，不处理", "unmatched": "不属于任何一种，只保存", "set_aside": "搁置",
+    },
+}  # fmt: skip
+
+
 def lines(found: dict[str, Any]) -> list[str]:
     """`explain` for a person."""
-    shown = [f"{label}：{_text(found[name])}" for name, label in _LABELS.items() if found[name] not in (None, [], "")]
+    shown = [f"{label}：{_said(found, name)}" for name, label in _LABELS.items() if found[name] not in (None, [], "")]
     shown += [f"  {name}：{value}" for name, value in found["fields"].items()]
     shown += [f"附件：{a['name'] or '（无名）'}（{a['type']}，{a['size']} 字节）" for a in found["attachments"]]
     shown += [f"• {finding['text']}" for finding in found["findings"]]
     return [*shown, "正文：", *(f"  {line}" for line in found["text"].splitlines())]
+
+
+def _said(found: dict[str, Any], name: str) -> str:
+    """A value, and for an id the words that it stands for."""
+    text = _text(found[name])
+    return f"{text}（{_WORDS[name][text]}）" if name in _WORDS else text
 
 
 def _text(value: object) -> str:

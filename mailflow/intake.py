@@ -75,6 +75,8 @@ def commit(store: Store, mailbox: str, batch: Batch, after: str) -> Tally:
         tx.set_cursor(mailbox, batch.cursor)
     if taken:
         journal.batch_committed(mailbox=mailbox, mails=len(taken), seconds=time.monotonic() - started)
+    for uid in batch.unreadable:
+        journal.mail_unreadable(mailbox=mailbox, uid=uid)
     if batch.vanished:
         journal.mail_vanished(mailbox=mailbox, count=batch.vanished)
     return Counter(str(row.disposition) for row in book.changes() if isinstance(row, Mail) and row.seq in taken)
@@ -84,6 +86,9 @@ def decide(book: Overlay, fact: Fact, mapping: Mapping) -> Outcome:
     """`policies.decide`; a mail on which our own code fails is set aside and stops nothing (promise 7)."""
     try:
         return policies.decide(book, fact, mapping)
+    except MailflowError:
+        # The store's trouble, not the mail's: the whole batch is tried again.
+        raise
     except Exception as error:
         if not isinstance(fact, MailFact):
             raise

@@ -159,6 +159,11 @@ def mailbox_emptied(*, mailbox: str, committed: int) -> None:
     _log.error("mailbox_emptied", mailbox=mailbox, committed=committed)
 
 
+def mail_unreadable(*, mailbox: str, uid: str) -> None:
+    """Listed, and the server or the file system will not give it; tried again at every poll."""
+    _log.error("mail_unreadable", mailbox=mailbox, uid=uid)
+
+
 def mail_vanished(*, mailbox: str, count: int) -> None:
     """Listed by the server, and gone when it was fetched."""
     _log.warning("mail_vanished", mailbox=mailbox, count=count)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 from email import message_from_bytes
@@ -32,6 +33,34 @@ COLUMNS: dict[str, dict[str, str]] = {
 }  # fmt: skip
 """What a person is shown of each, in order; JSON has everything."""
 
+DISPOSITIONS = {
+    "recorded": "已记录", "decided": "已执行", "held": "待确认", "near_miss": "请更正", "duplicate": "重发",
+    "copy": "副本", "discussion": "往来", "automatic": "自动邮件", "bounce": "退信", "own": "本系统发出",
+    "unmatched": "未识别", "set_aside": "搁置",
+}  # fmt: skip
+NOTICE_STATES = {"pending": "待发", "sending": "正在发", "sent": "已发", "unclear": "不明", "refused": "被拒绝"}
+KINDS = {
+    "registration": "立项", "communication": "客户沟通", "complaint": "投诉", "written_report": "补发",
+    "withdrawal": "撤诉", "improvement": "产品改进", "fault": "故障", "bug": "内部bug反馈", "test": "测试",
+    "implementation": "实施", "exchange": "交流", "training": "培训", "document": "文档", "aftersales": "售后",
+    "milestone": "进度", "daily_report": "工作日报", "weekly_report": "工程周报", "customer_problem": "客户问题",
+    "satisfaction": "满意度", "group_opened": "建群", "group_released": "解散群", "leaver": "离职", "query": "查询",
+    "decision": "决定", "leftover": "遗留问题", "registration_request": "督促立项", "objection": "异议",
+    "mail": "邮件",
+}  # fmt: skip
+WORDS: dict[str, dict[str, str]] = {
+    "kind": KINDS,
+    "disposition": DISPOSITIONS,
+    "state": NOTICE_STATES | {
+        "complete": "完整", "incomplete": "待补充", "open": "未决", "solved": "已解决", "asked": "已催办",
+        "registered": "已立项", "stopped": "可停止支持", "recorded": "已记录", "new": "新", "decided": "已处理",
+        "published": "已更新", "waiting": "待更新", "blocked": "未能更新",
+    },
+    "effect": {"withhold": "当月扣发", "demote": "永久降级"},
+}  # fmt: skip
+"""What a person is shown instead of an id, by column; JSON has the ids. An id that an admin added stays as it is."""
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\S*")
+
 _VIEWS: dict[str, Callable[..., list[dict[str, Any]]]] = {
     "mails": views.listing.mails,
     "records": views.listing.records,
@@ -53,6 +82,15 @@ def rows(app: App, what: str) -> list[dict[str, Any]]:
         if what in _VIEWS:
             return _VIEWS[what](reader.book, mapping)
         return _notices(app, reader, mapping) if what == "notices" else _workbooks(reader, mapping)
+
+
+def shown(row: dict[str, Any]) -> dict[str, Any]:
+    """`row` for a person: words for ids, instants to the minute."""
+    return {name: WORDS.get(name, {}).get(str(value), _to_the_minute(value)) for name, value in row.items()}
+
+
+def _to_the_minute(value: Any) -> Any:
+    return value[:16].replace("T", " ") if isinstance(value, str) and _INSTANT.fullmatch(value) else value
 
 
 def _notices(app: App, reader: Reader, mapping: Mapping) -> list[dict[str, Any]]:

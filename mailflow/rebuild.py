@@ -46,11 +46,21 @@ def rebuild(store: Store) -> int:
 
 
 def check(store: Store) -> list[str]:
-    """Compares what stands with what a rebuild would give; changes nothing. Chinese lines, none when equal."""
-    started = time.monotonic()
-    with scratch(store) as other:
-        with store.read() as reader, other.write() as tx:
-            count = replay(reader, tx)
-        differences = compare(store, other)
-    journal.rebuilt(facts=count, seconds=time.monotonic() - started, differences=len(differences))
-    return differences
+    """Compares what stands with what a rebuild would give; changes nothing. Chinese lines, none when equal.
+
+    May run beside the daemon: what is committed meanwhile is no difference, so it is looked at again.
+    """
+    while True:
+        started = time.monotonic()
+        with scratch(store) as other:
+            with store.read() as reader, other.write() as tx:
+                count = replay(reader, tx)
+            differences = compare(store, other)
+        if not differences or _newest(store) == count:
+            journal.rebuilt(facts=count, seconds=time.monotonic() - started, differences=len(differences))
+            return differences
+
+
+def _newest(store: Store) -> int:
+    with store.read() as reader:
+        return reader.last_seq()

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from mailflow.app import App
 from mailflow.core.records import Due, Held, Mail
@@ -15,7 +16,8 @@ SILENT = timedelta(minutes=2)
 
 
 def status_of(app: App, now: datetime) -> dict[str, Any]:
-    """Daemon, mailboxes, queue, workbooks, next due; JSON values."""
+    """Daemon, mailboxes, queue, workbooks, next due; JSON values, instants in the configured time zone."""
+    zone = ZoneInfo(app.config.main.timezone)
     found: dict[str, Any] = {"daemon": _daemon(app, now), "mails": {}, "notices": {}, "blocked": [], "held": 0}
     if not app.has_store():
         return found
@@ -26,9 +28,9 @@ def status_of(app: App, now: datetime) -> dict[str, Any]:
         found["blocked"] = [{"name": r.name, "reason": r.blocked} for r in reader.workbooks() if r.blocked]
         found["held"] = len(reader.book.find(Held, state="open"))
         due = sorted(reader.book.find(Due, state="pending"), key=lambda d: d.due)
-        found["next_due"] = {"matter": due[0].matter, "due": due[0].due.isoformat()} if due else None
+        found["next_due"] = {"matter": due[0].matter, "due": _local(due[0].due, zone)} if due else None
         last = reader.last_time()
-        found["last"] = last.isoformat() if last else None
+        found["last"] = _local(last, zone) if last else None
     return found
 
 
@@ -47,7 +49,13 @@ def healthy(found: dict[str, Any]) -> bool:
     return found["daemon"]["running"] and all(p["state"] in ("ok", "starting") for p in parts) and not found["blocked"]
 
 
+def _local(instant: datetime, zone: ZoneInfo) -> str:
+    return instant.astimezone(zone).isoformat(timespec="seconds")
+
+
 _STATES = {"starting": "启动中", "ok": "正常", "failed": "有故障，正在重试", "refused": "登录被拒绝，请处理"}
+_PARTS = {"publish": "更新工作簿", "send": "发信", "tick": "到期事项", "mapping": "映射"}
+_NOTICES = {"pending": "待发", "sending": "正在发", "sent": "已发", "unclear": "不明", "refused": "被拒绝"}
 
 
 def lines(found: dict[str, Any]) -> list[str]:
@@ -56,11 +64,24 @@ def lines(found: dict[str, Any]) -> list[str]:
     shown = [f"守护进程：{'运行中' if daemon['running'] else '没有运行'}"]
     for name, part in daemon["parts"].items():
         error = f"：{part['error']}（自 {part['since']}，已试 {part['failures']} 次）" if part["error"] else ""
-        shown.append(f"  {name}：{_STATES.get(part['state'], part['state'])}{error}")
-    shown += [f"邮箱 {name}：已收 {number} 封" for name, number in found["mails"].items()]
-    shown.append("通知：" + ("、".join(f"{s} {n}" for s, n in sorted(found["notices"].items())) or "无"))
+        shown.append(f"  {_part(name)}：{_STATES.get(part['state'], part['state'])}{error}")
+    shown += [f"信箱 {name}：已收 {number} 封" for name, number in found["mails"].items()]
+    notices = (f"{_NOTICES.get(s, s)} {n}" for s, n in sorted(found["notices"].items()))
+    shown.append("通知：" + ("、".join(notices) or "无"))
     shown += [f"工作簿 {row['name']} 未更新：{row['reason']}" for row in found["blocked"]]
     shown.append(f"待确认：{found['held']} 项")
     if due := found.get("next_due"):
-        shown.append(f"下一件到期：{due['matter']}，{due['due']}")
+        shown.append(f"下一件到期：{_matter(due['matter'])}，{due['due'][:16].replace('T', ' ')}")
+    if aside := found.get("set_aside"):
+        shown.append(f"搁置的邮件：{aside} 封，见待确认.xlsx")
     return shown
+
+
+def _part(name: str) -> str:
+    what, _, mailbox = name.partition(":")
+    return f"收信 {mailbox}" if mailbox else _PARTS.get(what, name)
+
+
+def _matter(matter: str) -> str:
+    what, _, rest = matter.partition(":")
+    return {"month": f"{rest} 月台账草稿", "case": f"{rest} 督促立项"}.get(what, matter)

@@ -49,6 +49,10 @@ def find_head(subject: str, keywords: Keywords) -> Head | None:
 
 
 def _heads(subject: str, keywords: Keywords) -> Iterator[Head]:
+    bare = subject.strip(_PUNCTUATION)
+    if len(bare) <= 80 and (kind := keywords.kinds.get(fold(bare))):
+        # A dash that ends the subject was trimmed away with what is missing behind it.
+        yield Head(kind, "", "whole", bare)
     cuts = dash_spans(subject)[:_MOST_CUTS]
     # The longest first: a keyword may itself hold a dash, and so may the project behind it.
     for start, end in reversed(cuts):
@@ -57,10 +61,6 @@ def _heads(subject: str, keywords: Keywords) -> Iterator[Head]:
     for found in list(re.finditer("[:：]", subject[:80]))[:2]:
         if kind := keywords.kinds.get(fold(subject[: found.start()])):
             yield Head(kind, subject[found.end() :], "loose", subject[: found.start()].strip())
-    bare = subject.strip(_PUNCTUATION)
-    if len(bare) <= 80 and (kind := keywords.kinds.get(fold(bare))):
-        # A dash that ends the subject was trimmed away with what is missing behind it.
-        yield Head(kind, "", "whole", bare)
     if cuts and cuts[0][0] <= 80 and (kind := keywords.meant(fold(subject[: cuts[0][0]]))):
         yield Head(kind, subject[cuts[0][1] :], "typo", subject[: cuts[0][0]].strip())
     yield from _joined(subject, keywords)

@@ -13,7 +13,7 @@ _RESULTS = "authentication-results"
 _EXCHANGE = "x-ms-exchange-organization-authas"
 _TOKEN = re.compile(r'"([^"\\]*+(?:\\.[^"\\]*+)*+)"?|([();])|([^\s"();]+)')
 _BY = re.compile(r"\bby\s+([^\s;()]+)", re.I)
-_ADDRESS = re.compile(r"[^\s<>\"'(),;:\[\]（）【】，；：]+@[^\s<>\"'(),;:\[\]（）【】，；：]+")
+_WORD = re.compile(r"[^\s<>\"'(),;:\[\]（）【】，；：《》“”]++")
 _LIMIT = 20_000
 
 
@@ -60,8 +60,8 @@ def _sender_doubt(message: Message) -> str | None:
         return "没有可辨认的发件人地址"
     if len(message.froms) > 1 or len(message.header_all("From")) > 1:
         return "有不止一个发件人地址"
-    shown = _ADDRESS.findall(unicodedata.normalize("NFKC", sender.name))
-    if any(one.casefold() != sender.address.casefold() for one in shown):
+    shown = _WORD.findall(unicodedata.normalize("NFKC", sender.name))
+    if any("@" in one.strip("@") and one.casefold() != sender.address.casefold() for one in shown):
         return "显示名里的地址与真实发件地址不同"
     other = message.sender
     if other and other.address.casefold() != sender.address.casefold() and not aligned(other.domain, sender.domain):

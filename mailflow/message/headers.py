@@ -20,7 +20,7 @@ _TOKEN = re.compile(
 )
 _ESCAPED = re.compile(r"\\(.)")
 _WHITE = re.compile(r"\s+")
-_ADDRESS = re.compile(r"[^\s<>\"'(),;:]+@[^\s<>\"'(),;:]+")
+_WORD = re.compile(r"[^\s<>\"'(),;:]++")
 
 
 def addresses(values: Iterable[str]) -> tuple[Address, ...]:
@@ -64,7 +64,7 @@ class _Box:
             bare = _WHITE.sub("", self.angle).removeprefix("mailto:")
             bare = bare.rpartition(":")[2] if bare.startswith("@") else bare  # a source route, RFC 5322 §4.4
             return [Address(_name(text or " ".join(self.comments)), bare)] if bare or text else []
-        found = _ADDRESS.search(text)
+        found = next((word for word in _WORD.finditer(text) if "@" in word[0].strip("@")), None)
         if found:
             rest = text[: found.start()] + " " + text[found.end() :]
             return [Address(_name(rest.strip() or " ".join(self.comments)), found[0])]

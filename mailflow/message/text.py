@@ -57,7 +57,8 @@ def clean(text: str) -> str:
 
 def plain_page(text: str, *, flowed: bool = False, delsp: bool = False) -> Page:
     """A cleaned text/plain body."""
-    lines = text.split("\n")
+    # QQ Mail spells its blanks out in the plain alternative as well.
+    lines = text.replace("&nbsp;", " ").split("\n")
     if flowed:
         lines = _unflow(lines, delsp)
     page = Page([line.rstrip().replace("\xa0", " ") for line in lines], [False] * len(lines))
@@ -264,11 +265,12 @@ class _Walker:
         return tag == "blockquote" and ((attributes.get("type") or "").lower() == "cite" or "gmail_quote" in class_)
 
     def _enter(self, tag: str, contained: bool) -> None:
-        self._flush()
-        self._contained += contained
         if tag == "br":
             self._line()
-        elif tag == "pre":
+            return
+        self._flush()
+        self._contained += contained
+        if tag == "pre":
             self._pre += 1
         elif tag == "table":
             self._tables.append(_Table())

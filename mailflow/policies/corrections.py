@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from mailflow.core.findings import Finding
 from mailflow.kinds.reading import Reading
 from mailflow.policies.desk import Desk, Ending
 from mailflow.policies.letter import Letter
@@ -18,7 +17,6 @@ def near_miss(desk: Desk, letter: Letter) -> Ending | None:
         return None
     if letter.follows_up:
         return Ending.of("discussion", "near_miss_follow_up", f"像是“{kind.name}”的回复或转发，不作处理。")
-    resembles = Finding("near_miss", f"像是“{kind.name}”，但没有看懂。")
     desk.notify(
         "correction",
         person,
@@ -29,13 +27,13 @@ def near_miss(desk: Desk, letter: Letter) -> Ending | None:
             "subject": letter.subject,
             "received": desk.when(letter.received),
             "understood": _understood(reading, kind.name),
-            "findings": [f.text for f in reading.findings] or [resembles.text],
+            "findings": [f.text for f in reading.findings],
             "corrected": reading.corrected or "",
             "mailto": mailto(desk, reading.corrected) if reading.corrected else "",
         },
         answers=letter,
     )
-    return Ending("near_miss", None, (resembles,))
+    return Ending("near_miss")
 
 
 def _understood(reading: Reading, kind: str) -> list[str]:

@@ -7,7 +7,8 @@
     create.py    an empty workbook with headings, styles, filters and print setup (openpyxl); rows are patched in
     style.py     colours, formats, fonts
     fit.py       widths of columns, heights of rows
-    opened.py    a workbook as found: its sheets, columns, tables; and the patch
+    opened.py    a workbook as found: which sheet is which, its tables; and the patch
+    managed.py   one of our sheets in it: columns, rows, changes
     part.py      one sheet part as cells
     package.py   the zip: limits, safe XML, raw copies
     locks.py     who has the file open

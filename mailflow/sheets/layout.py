@@ -29,6 +29,11 @@ def heading_of(column: Column) -> str:
     return " ".join(clean(column.heading).split())
 
 
+def plain(heading: str) -> str:
+    """The form in which headings are compared: people add blanks and line breaks."""
+    return "".join(clean(heading).split()).casefold()
+
+
 @dataclass(frozen=True, eq=False)
 class Layout:
     """One sheet as it shall be."""
@@ -69,7 +74,7 @@ def _check(workbook: Workbook) -> None:
     if len(set(titles)) < len(titles) or not titles:
         problems.append(f"工作簿“{workbook.name}”的工作表标题有重复，或没有工作表")
     for sheet in workbook.sheets:
-        headings = [heading_of(column).casefold() for column in (*sheet.columns, MARK)]
+        headings = [plain(column.heading) for column in (*sheet.columns, MARK)]
         if len(set(headings)) < len(headings) or "" in headings:
             problems.append(f"工作表“{sheet.title}”的列标题有重复或为空")
     if problems:

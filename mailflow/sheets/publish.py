@@ -17,9 +17,10 @@ from mailflow.sheets import locks, replace
 from mailflow.sheets.base import Base, load_base
 from mailflow.sheets.blocked import BlockedError, Code
 from mailflow.sheets.layout import Layout, content_hash, layouts
+from mailflow.sheets.managed import OpenedSheet
 from mailflow.sheets.merge import CellAnswer, Merged, merge
 from mailflow.sheets.names import file_name
-from mailflow.sheets.opened import OpenedSheet, OpenedWorkbook
+from mailflow.sheets.opened import OpenedWorkbook
 
 __all__ = ["CellAnswer", "Published", "file_name", "publish", "read_answers"]
 
@@ -52,25 +53,25 @@ def publish(
     """
     sheets = layouts(workbook)
     wanted = content_hash(workbook, sheets)
-    known = bool(base)
-    old = load_base(base)
     path = folder / file_name(workbook.name)
     try:
-        _prepare(folder, known)
-        data = replace.read(path)
+        data = _present(path, known=bool(base), recreate=recreate)
+        old = load_base(base)
         if data is not None and old.file == replace.sha256(data) and last_hash == wanted:
             return Published("unchanged", wanted, base or b"")
         _check_lock(path)
-        if data is None and known and not recreate:
-            raise _missing(path)
         if data is None:
             return _write(path, sheets, wanted, None, Base(), _new(workbook, sheets))
         return _write(path, sheets, wanted, data, old, data)
     except BlockedError as blocked:
-        return Published("blocked", wanted, base or b"", blocked.reason, blocked.code)
+        return _blocked(path, wanted, base, blocked)
     except OSError as error:
-        refused = replace.refused(path, error)
-        return Published("blocked", wanted, base or b"", refused.reason, refused.code)
+        return _blocked(path, wanted, base, replace.refused(path, error))
+
+
+def _blocked(path: Path, wanted: str, base: bytes | None, why: BlockedError) -> Published:
+    reason = why.reason if path.name in why.reason else f"“{path.name}”：{why.reason}"
+    return Published("blocked", wanted, base or b"", reason, why.code)
 
 
 def read_answers(folder: Path, workbook: Workbook, base: bytes | None) -> tuple[CellAnswer, ...]:
@@ -87,20 +88,22 @@ def read_answers(folder: Path, workbook: Workbook, base: bytes | None) -> tuple[
     return tuple(answer for one in merged.values() for answer in one.answers)
 
 
-def _prepare(folder: Path, known: bool) -> None:
-    """Makes the folder for a first workbook. Later it must be there: a share may just be away."""
+def _present(path: Path, *, known: bool, recreate: bool) -> bytes | None:
+    """The file as it is; None when it is to be made. A share may be away, a file may be being saved: neither is new."""
     if not known:
-        folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+    replace.discard(replace.temporary(path))  # of a crash
+    data = replace.read(path)
+    if data is None and known and not recreate:
+        text = f"“{path.name}”不见了：可能正在保存，也可能被移走或改名；稍后会重新生成。"
+        raise BlockedError("missing", text) if path.parent.is_dir() else replace.away(path)
+    return data
 
 
 def _check_lock(path: Path) -> None:
     lock = locks.holder(path)
     if lock is not None:
         raise BlockedError("locked", f"“{path.name}”正被 {lock} 打开，请保存并关闭；关闭后会自动更新。")
-
-
-def _missing(path: Path) -> BlockedError:
-    return BlockedError("missing", f"“{path.name}”不见了：可能正在保存，也可能被移走或改名；稍后会重新生成。")
 
 
 def _write(path: Path, sheets: Sequence[Layout], wanted: str, before: bytes | None, old: Base, new: bytes) -> Published:

@@ -56,6 +56,11 @@ def refused(path: Path, error: OSError) -> BlockedError:
     return BlockedError(code, f"“{path.name}”未能更新：{text}；之后会自动重试。")
 
 
+def away(path: Path) -> BlockedError:
+    """The folder is not there."""
+    return refused(path, FileNotFoundError(errno.ENOENT, "no folder", str(path.parent)))
+
+
 def temporary(path: Path) -> Path:
     """The one temporary file of this workbook: hidden, ignored by synchronisers, taken over by the next publish."""
     return path.with_name(f".mf-{digest(path.name, 16)}.tmp")
@@ -80,11 +85,10 @@ def put(path: Path, data: bytes, before: bytes | None, verify: Callable[[bytes],
     except OSError as error:
         raise refused(path, error) from error
     finally:
-        _discard(temp)
+        discard(temp)
 
 
 def _write(temp: Path, data: bytes, like: Path) -> None:
-    temp.unlink(missing_ok=True)  # of a crash
     with open(temp, "xb") as file:
         file.write(data)
         file.flush()
@@ -96,7 +100,8 @@ def _write(temp: Path, data: bytes, like: Path) -> None:
         os.chmod(temp, mode)
 
 
-def _discard(temp: Path) -> None:
+def discard(temp: Path) -> None:
+    """Removes a temporary file, if the system lets us."""
     try:
         temp.unlink(missing_ok=True)
     except OSError:

@@ -9,8 +9,8 @@ from datetime import date, datetime, time, timedelta
 from python_calamine import CalamineError, CalamineWorkbook
 
 from mailflow.sheets.blocked import BlockedError
+from mailflow.sheets.managed import OpenedSheet
 from mailflow.sheets.merge import Merged
-from mailflow.sheets.opened import OpenedSheet
 from mailflow.sheets.values import Stored, same, stored, text_of
 
 _Read = int | float | str | bool | time | date | datetime | timedelta

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, QueuePool, Table, create_engine, event, func, make_url, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from mailflow.errors import MailflowError, PermanentError, TransientError, UserError
@@ -117,6 +117,7 @@ def _postgresql(url: URL) -> Engine:
     with engine.connect() as connection:
         encoding = connection.exec_driver_sql("SHOW server_encoding").scalar()
     if encoding != "UTF8":
+        engine.dispose()
         raise UserError(f"PostgreSQL 库的编码是 {encoding}，mailflow 需要 UTF8：请用 ENCODING 'UTF8' 重建该库。")
     return engine
 
@@ -196,7 +197,7 @@ def meaning_of(error: Exception, *, opening: bool = False) -> MailflowError:
     What keeps the store from being used is the operator's to mend when it is opened, and passing when it comes up
     later: a daemon that runs well waits for its database to come back.
     """
-    cause = error.orig if isinstance(error, DBAPIError) else error
+    cause = error.orig if isinstance(error, StatementError) else error
     code = str(getattr(cause, "sqlite_errorname", None) or getattr(cause, "sqlstate", None) or "")
     known = next(((sort, text) for start, sort, text in _MEANING if code.startswith(start)), None)
     if known is None:

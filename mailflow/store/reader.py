@@ -80,6 +80,7 @@ _FACTS = (
 _FACTS_AFTER = _FACTS.where(fact.c.seq > bindparam("after")).order_by(fact.c.seq).limit(100)
 _FACT = _FACTS.where(fact.c.seq == bindparam("seq"))
 _MAPPING = select(fact).where(fact.c.kind == "mapping").order_by(fact.c.seq.desc()).limit(1)
+LAST_SEQ = select(func.coalesce(func.max(fact.c.seq), 0))
 _LAST_TIME = select(func.max(fact.c.time))
 _COUNT = (
     select(fact_mail.c.mailbox, func.count().label("mails")).group_by(fact_mail.c.mailbox).order_by(fact_mail.c.mailbox)
@@ -174,6 +175,10 @@ class Reader:
     def last_time(self) -> datetime | None:
         """The newest time of any fact."""
         return optional_instant(self._ask_facts(_LAST_TIME).scalar())
+
+    def last_seq(self) -> int:
+        """The number of the newest fact; 0 when there is none."""
+        return int(self._ask_facts(LAST_SEQ).scalar_one())
 
     def mapping(self) -> MappingFact | None:
         """The mapping that was taken into use last."""

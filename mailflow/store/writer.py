@@ -30,7 +30,7 @@ from mailflow.store import outbox
 from mailflow.store.archive import LARGE, digest_of, pack
 from mailflow.store.book import REGISTER
 from mailflow.store.engine import upsert
-from mailflow.store.reader import Reader, Shared
+from mailflow.store.reader import LAST_SEQ, Reader, Shared
 from mailflow.store.rows import clean, stamp, to_columns, utc
 from mailflow.store.schema import DERIVED, blob, cursor, fact, fact_mail, filing, mark, workbook
 from mailflow.store.schema import outbox as outbox_table
@@ -43,7 +43,6 @@ _IS_KNOWN = select(literal(1)).where(
     fact_mail.c.uidvalidity == bindparam("uidvalidity"),
     fact_mail.c.uid == bindparam("uid"),
 )
-_LAST_SEQ = select(func.coalesce(func.max(fact.c.seq), 0))
 _FILED = delete(filing).where(filing.c.id == bindparam("filed"))
 
 
@@ -129,7 +128,7 @@ class Writer(Reader):
         if len(self._facts) >= _HELD_BACK:
             self.flush()
         if self._last_seq is None:
-            self._last_seq = int(self._connection.execute(_LAST_SEQ).scalar_one())
+            self._last_seq = int(self._connection.execute(LAST_SEQ).scalar_one())
         text = None if body is None else json.dumps(body)
         self._facts.append({"seq": self._last_seq + 1, "time": stamp(time), "kind": kind, "body": text})
         self._last_seq += 1

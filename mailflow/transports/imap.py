@@ -44,6 +44,8 @@ _CHUNK = 200
 _ASK_AT_ONCE = 1000
 _MAX_AGAIN = 500
 """What the cursor remembers of refused mails, the newest; reconciliation finds the others."""
+_TOO_MANY = 10
+"""So many mails refused and none handed out: the server is in trouble, not the mails."""
 _IDLE_RESTART = 300.0
 """A NAT's silent drop looks like a quiet mailbox; so IDLE is begun anew every five minutes (mail.md §1.2 g)."""
 _IDLE_SLICE = 1.0
@@ -177,7 +179,9 @@ class ImapMailbox:
             # From the start: reconciliation too, which must not rely on UIDNEXT (mail.md §1.3).
             windows = self._windows(at.uid + 1, complete=at.uid == 0)
         told = cursor
-        for listed in itertools.chain([list(at.again)], (self._search(at, *window) for window in windows)):
+        # Refused mails one at a time, so that they cannot look like a server that refuses everything.
+        again = [[uid] for uid in at.again]
+        for listed in itertools.chain(again, (self._search(at, *window) for window in windows)):
             for batch in self._fetched(at, self._unknown(at, listed, known)):
                 told = batch.cursor
                 yield batch
@@ -447,7 +451,7 @@ def _one_by_one(client: _Client, uids: list[int], items: list[str], error: Excep
             if not _refused(one) or _PASSING.search(str(one)):
                 raise
             refused.add(uid)
-    if len(refused) == len(uids) > 1:
+    if len(refused) == len(uids) >= _TOO_MANY:
         raise error  # it is not the mails
     return answers, refused
 
@@ -583,7 +587,10 @@ def _mapped(doing: str, error: BaseException) -> MailflowError:
 def _login_error(host: str, user: str, error: LoginError) -> MailflowError:
     # imapclient wraps whatever happens during a login; a lost connection is no refusal.
     cause = error.__context__ or error
-    text = f"{host} 拒绝登录（{user}）：{words(cause.args[0] if cause.args else cause)}"
+    said = words(cause.args[0] if cause.args else cause)
     if isinstance(cause, imaplib.IMAP4.abort) or _PASSING.search(str(error)):
-        return TransientError(text)
-    return AuthError(text + "。请核对密码；163、QQ、阿里云等邮箱要用授权码（客户端专用密码），授权码也会过期。")
+        return TransientError(f"{host} 登录失败（{user}）：{said}")
+    return AuthError(
+        f"{host} 拒绝登录（{user}）：{said}"
+        "。请核对密码；163、QQ、阿里云等邮箱要用授权码（客户端专用密码），授权码也会过期。"
+    )

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailflow.core.mapping import FieldRule, Kind
 from mailflow.kinds import Fields, read_fields
 from mailflow.kinds.fields import says_nothing
 from tests.kinds.cast import LI, MAPPING, ZHAO, codes, mail, read_mail
@@ -82,6 +83,18 @@ def test_fields_are_read_from_tables(shape: str) -> None:
     fields = read_fields(REPORT, "", [TABLES[shape]])
     assert fields.values == WANTED
     assert fields.findings == ()
+
+
+def test_a_row_of_headings_with_unknown_ones_between_is_no_row_of_values() -> None:
+    table = (("沟通结果", "备注", "沟通人"), ("成功", "无", "王工"))
+    assert read_fields(REPORT, "", [table]).values == {"沟通结果": "成功", "沟通人": "王工"}
+
+
+def test_a_label_that_may_be_a_mistake_for_two_is_none() -> None:
+    kind = Kind(
+        id="x", name="x", keywords=(), field=tuple(FieldRule(name=n, labels=()) for n in ("东区联系人", "西区联系人"))
+    )
+    assert read_fields(kind, "南区联系人：王工\n西区联系仁：李工").values == {"西区联系人": "李工"}
 
 
 def test_a_table_that_also_stands_in_the_text_is_no_conflict() -> None:
@@ -199,6 +212,9 @@ ENGINEERS = [
     ("技服：李四、王五", None, "李四、王五", "engineer_ambiguous"),
     ("技服：李四\n责任人：王五", None, "李四、王五", "engineer_ambiguous"),
     ("技服：某人", None, "某人", "engineer_unknown"),
+    ("技服：李四\n责任人：某人", None, "李四、某人", "engineer_ambiguous"),
+    ("技服：李四，张三", None, "李四，张三", "engineer_ambiguous"),
+    ("技服：张三，没有沟通", None, "张三，没有沟通", "engineer_ambiguous"),
     ("技服：不是李四", None, "不是李四", "engineer_unknown"),
     ("李四没有沟通", None, None, None),
 ]

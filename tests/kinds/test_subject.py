@@ -158,6 +158,7 @@ NOTHING = [
     "拆诉-ERP项目",
     "会议-ERP项目-李四",
     "月报-ERP项目-李四",
+    "工作月报-ERP项目-李四",
     "ERP项目-李四",
     "回复率统计",
     "查询ERP怎么用",
@@ -305,7 +306,7 @@ def test_only_an_engineer_who_reports_is_put_in_for_a_missing_name() -> None:
 def test_an_admin_may_add_kinds_and_keywords() -> None:
     kinds = [
         *MAPPING.model_dump(by_alias=True)["kinds"],
-        {"id": "visit", "name": "拜访", "keywords": ["拜-访"], "parts": ["project?"]},
+        {"id": "visit", "name": "拜访", "keywords": ["拜", "拜-访"], "parts": ["project?"]},
     ]
     mapping = MAPPING.__class__.model_validate(MAPPING.model_dump(by_alias=True) | {"kinds": kinds})
     for subject, project in [("拜-访", None), ("拜—访-ERP项目", "ERP项目")]:

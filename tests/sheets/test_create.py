@@ -163,7 +163,7 @@ def test_same_workbook_same_bytes_in_any_process(tmp_path: Path) -> None:
 
 
 def test_headings_that_cannot_stand_together_are_refused(tmp_path: Path) -> None:
-    twice = Sheet(id="x", title="x", columns=(*COLUMNS, Column(field="b", heading=" 备注")), rows=())
+    twice = Sheet(id="x", title="x", columns=(*COLUMNS, Column(field="b", heading=" 备 注")), rows=())
     with pytest.raises(UserError, match="列标题有重复"):
         publish(tmp_path, replace(book(), sheets=(twice,)), None, last_hash=None)
     with pytest.raises(UserError, match="工作表标题有重复"):

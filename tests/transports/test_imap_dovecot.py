@@ -86,6 +86,20 @@ def test_the_connection_is_encrypted_and_the_certificate_verified(
             stranger.check()
 
 
+def test_starttls_is_used_towards_other_machines(
+    dovecot: Dovecot, user: str, certificate: Certificate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dovecot.deliver(user, mail("one"), MORNING)
+    monkeypatch.setattr("mailflow.transports.imap.is_loopback", lambda host: False)
+    context = certificate.client_context()
+    trusting = ImapMailbox("s", "localhost", dovecot.port, False, user, lambda: "geheim", context=context)
+    assert subjects(*read(trusting)) == ["one"]
+    trusting.close()
+    stranger = ImapMailbox("s", "localhost", dovecot.port, False, user, lambda: "geheim")
+    with pytest.raises(TransientError, match="certificate"):
+        stranger.check()
+
+
 def test_waiting_over_tls_ends_when_mail_comes(dovecot_box: DovecotBox, certificate: Certificate) -> None:
     class TlsBox(DovecotBox):
         def mailbox(self, folder: str = "INBOX") -> ImapMailbox:

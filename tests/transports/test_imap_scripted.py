@@ -219,6 +219,17 @@ def test_one_mail_that_the_server_cannot_hand_out_holds_up_nothing_and_is_tried_
         assert read(mailbox, mended.cursor) == []
 
 
+def test_two_mails_that_are_all_there_is_and_cannot_be_read_do_not_stop_the_mailbox() -> None:
+    with server_and_mailbox({1: mail("one"), 2: mail("two")}, on={b"UID FETCH": refusing(1, 2)}) as (server, mailbox):
+        (batch,) = read(mailbox)
+        assert batch.unreadable == ("1", "2")
+        server.mails[3] = mail("three")
+        batches = read(mailbox, batch.cursor)
+        assert subjects(*batches) == ["three"]
+        server.on.clear()
+        assert subjects(*read(mailbox, batches[-1].cursor)) == ["one", "two"]
+
+
 def test_a_refused_mail_that_vanished_is_forgotten() -> None:
     with server_and_mailbox(on={b"UID FETCH": refusing(2)}) as (server, mailbox):
         (batch,) = read(mailbox)
@@ -229,7 +240,8 @@ def test_a_refused_mail_that_vanished_is_forgotten() -> None:
 
 
 def test_a_server_that_hands_out_nothing_at_all_is_tried_later() -> None:
-    with server_and_mailbox(on={b"UID FETCH": refusing(1, 2, 5)}) as (_, mailbox), pytest.raises(TransientError):
+    mails = {uid: mail(str(uid)) for uid in range(1, 13)}
+    with server_and_mailbox(mails, on={b"UID FETCH": refusing(*mails)}) as (_, mailbox), pytest.raises(TransientError):
         read(mailbox)
 
 

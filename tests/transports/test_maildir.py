@@ -7,7 +7,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -101,6 +101,12 @@ def test_dot_files_directories_and_links_are_no_mail(tmp_path: Path) -> None:
     put(tmp_path / "tmp", "half", b"Subject: ha")
     put(tmp_path / "new", "1.mx", mail("one"))
     assert subjects(*read(MaildirMailbox("support", tmp_path))) == ["one"]
+
+
+def test_mails_come_in_the_order_of_their_arrival_not_of_their_names(tmp_path: Path) -> None:
+    for seconds, name in enumerate(("3.mx", "1.mx", "2.mx")):
+        put(tmp_path / "new", name, mail(name), MORNING + timedelta(seconds=seconds))
+    assert subjects(*read(MaildirMailbox("support", tmp_path))) == ["3.mx", "1.mx", "2.mx"]
 
 
 def test_mails_of_one_instant_come_in_the_order_of_their_names(tmp_path: Path) -> None:
