@@ -69,7 +69,9 @@ def test_mail_is_read_as_expected(mail: Path, request: pytest.FixtureRequest) ->
 def test_line_ends_and_trace_headers_do_not_change_the_content_digest(mail: Path) -> None:
     raw = mail.read_bytes()
     lf = raw.replace(b"\r\n", b"\n")
-    traced = b"Return-Path: <bounce@x.example>\r\nReceived: from a by b; Sat, 21 Nov 2026 00:00:00 +0800\r\nX-Copy: 2\r\n"
+    traced = (
+        b"Return-Path: <bounce@x.example>\r\nReceived: from a by b; Sat, 21 Nov 2026 00:00:00 +0800\r\nX-Copy: 2\r\n"
+    )
     contents = {read(copy).content for copy in (raw, lf, lf.replace(b"\n", b"\r\n"), traced + raw)}
     assert len(contents) == 1
 

@@ -207,11 +207,15 @@ def _loose_base64(text: str) -> bytes:
     return _padded(_NOT_BASE64.sub("", text).encode("ascii"))
 
 
+_CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
+
+
 def decode_raw(value: bytes) -> str:
-    """A raw header value, unfolded; 8-bit bytes by the ladder; encoded words still encoded."""
+    """A raw header value, unfolded, without control characters; 8-bit bytes by the ladder; words still encoded."""
     if b"\n" in value:
         value = value.replace(b"\r\n", b"").replace(b"\n", b"")
-    return (value.decode("ascii") if value.isascii() else decode_text(value).text).strip()
+    text = value.decode("ascii") if value.isascii() else decode_text(value).text
+    return (text if text.isprintable() else _CONTROL.sub("", text)).strip()
 
 
 # --- RFC 2231 and what is sent instead ------------------------------------------------------------------------------

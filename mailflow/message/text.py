@@ -117,15 +117,13 @@ _STYLED = _tags("div span p blockquote table tbody tr td a font section hr b i u
 _WHITE = re.compile(r"[ \t\r\n\f]+")
 # Attributes are read only where one of these occurs at all: reading them for every node costs most of the walk.
 _TELLING = (
-    *("display", "visibility", "mso-hide", "font-size:0", "font-size: 0", " hidden", "appendonsend", "divrplyfwdmsg"),
+    *("display", "visibility", " hidden", "appendonsend", "divrplyfwdmsg"),
     *("mail-editor-reference", "isreplycontent", "isforwardcontent", "reply139content", "origbody"),
     *("orimsghtmlseperator", "mailcontent", "gmail_", "history-quote", "lark-mail-quote", "moz-cite", "yahoo_quoted"),
     *("protonmail_quote", "cite", "b5c4df", "e1e1e1"),
 )
-_HIDDEN = re.compile(
-    r"display\s*:\s*none|visibility\s*:\s*hidden|mso-hide\s*:\s*all|font-size\s*:\s*0(?:\.0+)?(?:p[xt]|em|%)?\s*(?:;|!|$)",
-    re.I,
-)
+# Not font-size:0, which newsletters set on wrappers of visible text, nor mso-hide, which hides from Outlook alone.
+_HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.I)
 # Everything from here on is quotation (Outlook).
 _FROM_HERE = frozenset({"appendonsend", "divrplyfwdmsg", "mail-editor-reference-message-container"})
 # What stands inside is quotation; answers may follow.
