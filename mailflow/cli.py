@@ -6,13 +6,14 @@ Everything heavy is imported by the command that needs it.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -95,8 +96,10 @@ class _Group(TyperGroup):
 _WRONG_USE = (
     (r"Missing argument '(.+)'\.", r"缺少参数 \1。"),
     (r"Missing command\.", "缺少命令。"),
-    (r"No such command '(.+?)'\.(?: Did you mean (.+)\?)?", r"没有 \1 这个命令。"),
-    (r"No such option: (\S+)(?: \(Possible options: (.+)\))?", r"没有 \1 这个选项。"),
+    (r"No such command '(.+?)'\.", r"没有 \1 这个命令。"),
+    (r"No such command '(.+?)'\. Did you mean (.+)\?", r"没有 \1 这个命令，是否想写 \2？"),
+    (r"No such option: (\S+)", r"没有 \1 这个选项。"),
+    (r"No such option: (\S+) \(Possible options: (.+)\)", r"没有 \1 这个选项，是否想写 \2？"),
     (r"Option '(.+)' requires an argument\.", r"选项 \1 后面要有内容。"),
     (r"Option '(.+)' does not take a value\.", r"选项 \1 后面不能有内容。"),
     (r"Got unexpected extra arguments? ?\((.+)\)|Got unexpected extra argument\(s\) \((.+)\)", "参数太多。"),
@@ -118,6 +121,18 @@ def _wrong_use(error: TyperException) -> str:
 
 def _error(text: object) -> str:
     return say(f"错误：{text}", f"error: {text}")
+
+
+_REASONS = {
+    errno.ENOENT: "没有这个文件或文件夹", errno.EISDIR: "这是文件夹", errno.ENOTDIR: "这不是文件夹",
+    errno.EACCES: "没有权限", errno.EPERM: "没有权限", errno.EROFS: "磁盘是只读的", errno.ENOSPC: "磁盘满了",
+}  # fmt: skip
+
+
+def _reason(error: OSError) -> str:
+    """Why the system refused, in the user's language where it is something that a user can mend."""
+    system = error.strerror or str(error)
+    return say(_REASONS.get(error.errno or 0, system), system)
 
 
 cli = typer.Typer(
@@ -145,14 +160,14 @@ _ANSWER_HELP = say(
 )
 _LISTS = ("mails", "records", "cases", "complaints", "ledger", "held", "notices", "workbooks")
 _LISTS_HELP = say(
-    "mails 邮件、records 沟通报告、cases 事项、complaints 投诉、ledger 台账分录、held 待确认、notices 通知、workbooks 工作簿",
+    "mails 邮件、records 报告、cases 事项、complaints 投诉、ledger 台账、held 待确认、notices 通知、workbooks 工作簿",
     "one of " + ", ".join(_LISTS),
 )
 _NOTICE_HELP = say("通知的名称，如 held；见 docs/templates.md", "name of the notice, e.g. held; see docs/templates.md")
 _MONTH_HELP = say("月份，如 2026-11", "month, e.g. 2026-11")
 _FILES_HELP = say("邮件文件，可以有几个", "mail files, one or several")
 _MAILBOX_HELP = say(
-    "当作由这个信箱收到（默认是配置里的第一个）", "as if received by this mailbox (default: the first one)"
+    "当作由这个邮箱收到（默认是配置里的第一个）", "as if received by this mailbox (default: the first one)"
 )
 _FOLDER_HELP = say("演示用的文件夹（默认 demo）", "folder to play in (default: demo)")
 HELP = {
@@ -165,7 +180,7 @@ HELP = {
         "take in waiting mail, do what is due, publish, send, end",
     ),
     "check": say(
-        "检查配置、映射、模板，并登录每个信箱和发信服务器",
+        "检查配置、映射、模板，并登录每个邮箱和发信服务器",
         "check configuration, mappings, templates; then log in everywhere",
     ),
     "explain": say(
@@ -197,7 +212,7 @@ HELP = {
         "a notice rendered with sample data",
     ),
     "status": say(
-        "守护进程、信箱、通知、工作簿和到期事项的状况；一切正常时退出码是 0",
+        "守护进程、邮箱、通知、工作簿和到期事项的状况；一切正常时退出码是 0",
         "daemon, mailboxes, queue, workbooks, what is due; exit status 0 when all is well",
     ),
     "demo": say(
@@ -260,6 +275,8 @@ def _instant(app: App, text: str | None) -> datetime:
         instant = datetime.fromisoformat(text)
     except ValueError:
         raise UserError(say(f"看不懂时间 {text}，应写成 2026-11-20T09:00", f"not an ISO 8601 time: {text}")) from None
+    if not 2000 <= instant.year < 2100:
+        raise UserError(say(f"时间 {text} 应在 2000 年到 2099 年之间", f"not between 2000 and 2099: {text}"))
     return instant if instant.tzinfo else instant.replace(tzinfo=ZoneInfo(app.config.main.timezone))
 
 
@@ -329,7 +346,7 @@ def check(
     if not offline:
         for box in app.config.mailboxes:
             look = _check_one(partial(app.mailbox, box))
-            _checked(say(f"信箱 {box.name}", f"mailbox {box.name}"), problems, look)
+            _checked(say(f"邮箱 {box.name}", f"mailbox {box.name}"), problems, look)
         _checked(say("发信", "sender"), problems, _check_one(app.sender))
     if problems:
         raise typer.Exit(2 if all(p.file for p in problems) else 1)
@@ -368,7 +385,7 @@ def _check_mappings(app: App) -> str:
     blind = [box.name for box in app.config.mailboxes if not box.authserv_ids]
     if blind:
         names = "、".join(blind)
-        _tell(f"  提示：信箱 {names} 没有配置 authserv_ids，发件人无从验证：投诉、撤诉和邮件里的决定都会先列为待确认。")
+        _tell(f"  提示：邮箱 {names} 没有配置 authserv_ids，发件人无从验证：投诉、撤诉和邮件里的决定都会先列为待确认。")
     return f"{len(mapping.people)} 人，{len(mapping.projects)} 个项目，{len(mapping.kinds)} 种邮件"
 
 
@@ -395,7 +412,7 @@ def explain(
         try:
             raw, when = path.read_bytes(), datetime.fromtimestamp(path.stat().st_mtime, UTC)
         except OSError as error:
-            _tell(say(f"读不到 {path}：{error.strerror}", f"cannot read {path}: {error.strerror}"))
+            _tell(_error(say(f"读不到 {path}：{_reason(error)}", f"cannot read {path}: {_reason(error)}")))
             failed = True
             continue
         found = explained(app, raw, when, mailbox)
@@ -409,7 +426,7 @@ def explain(
 
 @cli.command("list", cls=_Command, help=HELP["list"])
 def list_(
-    what: Annotated[str, typer.Argument(metavar="|".join(_LISTS), help=_LISTS_HELP)],
+    what: Annotated[str, typer.Argument(metavar=say("内容", "WHAT"), help=_LISTS_HELP)],
     config: Config = None,
     as_json: Json = False,
 ) -> None:
@@ -577,6 +594,9 @@ def demo(
     play(folder)
 
 
+_INTERRUPTED = 130
+
+
 # -- entry -----------------------------------------------------------------------------------------------------------
 
 
@@ -596,18 +616,38 @@ def _spoken() -> Iterator[None]:
         _tell(_wrong_use(error))
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        _tell(say("已中断。", "interrupted."))
-        sys.exit(130)
+        _tell(say("已中断，做完的都已保存。", "interrupted; what was done is kept."))
+        sys.exit(_INTERRUPTED)
     except BrokenPipeError:
         # The reader of our output has gone (… | head): nothing more to say.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _end_output()
         sys.exit(1)
+    except OSError as error:
+        # Files that commands name are spoken of where they are used; this is the rest, as a full disk under stdout.
+        _end_output()
+        with suppress(OSError):
+            _tell(_error(f"{_reason(error)}{f'：{error.filename}' if error.filename else ''}"))
+        sys.exit(1)
+
+
+def _end_output() -> None:
+    """What cannot be written any more must not fail once again when the interpreter ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console script `mailflow`."""
+    # A service may be started without any; then the first files that are opened must not take their numbers.
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     with _spoken():
-        sys.exit(cli(args=arguments, prog_name="mailflow", standalone_mode=False) or 0)
+        code = cli(args=arguments, prog_name="mailflow", standalone_mode=False) or 0
+        if code == _INTERRUPTED:  # Typer's word for Ctrl-C
+            raise KeyboardInterrupt
+        sys.exit(code)

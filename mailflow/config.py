@@ -324,7 +324,7 @@ def _mailbox_problems(document: toml.Document) -> list[Problem]:
     boxes = document.data.get("mailbox")
     names = [box.get("name") for box in boxes if isinstance(box, dict)] if isinstance(boxes, list) else []
     return [
-        document.problem(f"信箱名称 {name} 用了两次", "mailbox", index, "name")
+        document.problem(f"邮箱名称 {name} 用了两次", "mailbox", index, "name")
         for index, name in enumerate(names)
         if name and name in names[:index]
     ]

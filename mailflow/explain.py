@@ -61,7 +61,13 @@ def _explained(fact: MailFact, book: Book, mapping: Mapping) -> dict[str, Any]:
     complaint = next((row for row in entries if isinstance(row, Complaint) and row.mail == mail.key), None)
     if taken is not None:
         complaint = next(iter(book.find(Complaint, mail=taken.key)), None)
-    return {**_read(message, letter), **_decided(shown, letter, complaint), "taken": taken is not None}
+    kind = mapping.kinds_by_id.get(shown.kind or "")
+    return {
+        **_read(message, letter),
+        **_decided(shown, letter, complaint),
+        "kind_name": kind.name if kind else None,
+        "taken": taken is not None,
+    }
 
 
 def _read(message: Message, letter: Letter) -> dict[str, Any]:
@@ -124,8 +130,9 @@ _WORDS = {
     "trust": {"none": "不在名册", "roster": "在名册，未验证", "authenticated": "已验证"},
     "disposition": {
         "recorded": "记录", "decided": "执行决定", "held": "列入待确认", "near_miss": "请发件人更正",
-        "duplicate": "重发，不另记", "copy": "副本，不另记", "discussion": "往来邮件，不改变什么", "automatic": "自动邮件，不处理",
-        "bounce": "退信，不处理", "own": "本系统发出的，不处理", "unmatched": "不属于任何一种，只保存", "set_aside": "搁置",
+        "duplicate": "重发，不另记", "copy": "副本，不另记", "discussion": "往来邮件，不改变什么",
+        "automatic": "自动邮件，不处理", "bounce": "退信，不处理", "own": "本系统发出的，不处理",
+        "unmatched": "不属于任何一种，只保存", "set_aside": "搁置",
     },
 }  # fmt: skip
 
@@ -142,7 +149,8 @@ def lines(found: dict[str, Any]) -> list[str]:
 def _said(found: dict[str, Any], name: str) -> str:
     """A value, and for an id the words that it stands for."""
     text = _text(found[name])
-    return f"{text}（{_WORDS[name][text]}）" if name in _WORDS else text
+    words = found["kind_name"] if name == "kind" else _WORDS.get(name, {}).get(text)
+    return f"{text}（{words}）" if words else text
 
 
 def _text(value: object) -> str:

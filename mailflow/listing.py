@@ -28,7 +28,8 @@ COLUMNS: dict[str, dict[str, str]] = {
                "grades": "级数", "cause": "原因", "adjusting": "调整"},
     "held": {"number": "编号", "kind": "类型", "state": "状态", "text": "原因", "project": "项目",
              "engineer": "工程师", "choices": "可选答复", "answer": "答复"},
-    "notices": {"template": "通知", "to": "收件人", "subject": "主题", "state": "状态", "due": "应发", "sent": "已发"},
+    "notices": {"template": "通知", "to": "收件人", "subject": "主题", "state": "状态", "due": "应发", "sent": "已发",
+                "error": "原因"},
     "workbooks": {"name": "工作簿", "state": "状态", "published": "已更新", "reason": "原因"},
 }  # fmt: skip
 """What a person is shown of each, in order; JSON has everything."""

@@ -6,8 +6,8 @@ import tomllib
 
 from mailflow.demo.clients import Party
 
-COMPANY = "华云科技"
-DOMAIN = "huayun-tech.example"
+COMPANY = "岚屿科技"
+DOMAIN = "lanyu-tech.example"
 MX = f"mx.{DOMAIN}"
 SUPPORT = Party("技术支持助手", f"support@{DOMAIN}")
 
@@ -19,43 +19,43 @@ PEOPLE_TOML = """\
 
 [[person]]
 name = "傅远山"
-addresses = ["fuyuanshan@huayun-tech.example"]
+addresses = ["fuyuanshan@lanyu-tech.example"]
 role = "general_manager"
 
 [[person]]
 name = "韩立行"
-addresses = ["hanlixing@huayun-tech.example"]
+addresses = ["hanlixing@lanyu-tech.example"]
 role = "technical_director"
 manager = "傅远山"
 
 [[person]]
 name = "沈从周"
-addresses = ["shencongzhou@huayun-tech.example"]
+addresses = ["shencongzhou@lanyu-tech.example"]
 role = "support_manager"
 manager = "韩立行"
 
 [[person]]
 name = "林知夏"
-addresses = ["linzhixia@huayun-tech.example"]
+addresses = ["linzhixia@lanyu-tech.example"]
 role = "sales"
 aliases = ["Summer Lin"]
 manager = "傅远山"
 
 [[person]]
 name = "何牧"
-addresses = ["hemu@huayun-tech.example"]
+addresses = ["hemu@lanyu-tech.example"]
 role = "sales"
 manager = "傅远山"
 
 [[person]]
 name = "徐曼青"
-addresses = ["xumanqing@huayun-tech.example", "xumanqing.tw@huayun-tech.example"]
+addresses = ["xumanqing@lanyu-tech.example", "xumanqing.tw@lanyu-tech.example"]
 role = "sales"
 manager = "傅远山"
 
 [[person]]
 name = "李四"
-addresses = ["lisi@huayun-tech.example"]
+addresses = ["lisi@lanyu-tech.example"]
 role = "engineer"
 aliases = ["lisi", "Leo Li"]
 grade = 7
@@ -64,7 +64,7 @@ joined = 2021-03-15
 
 [[person]]
 name = "孙镕"
-addresses = ["sunrong@huayun-tech.example"]
+addresses = ["sunrong@lanyu-tech.example"]
 role = "engineer"
 aliases = ["sunrong"]
 grade = 6
@@ -73,7 +73,7 @@ joined = 2022-07-04
 
 [[person]]
 name = "苏堃"
-addresses = ["sukun@huayun-tech.example", "sukun.home@qiming-post.example"]
+addresses = ["sukun@lanyu-tech.example", "sukun.home@qiming-post.example"]
 role = "engineer"
 aliases = ["Kun Su"]
 grade = 8
@@ -82,7 +82,7 @@ joined = 2019-05-06
 
 [[person]]
 name = "郑晓禾"
-addresses = ["zhengxiaohe@huayun-tech.example"]
+addresses = ["zhengxiaohe@lanyu-tech.example"]
 role = "engineer"
 grade = 5
 manager = "沈从周"
@@ -91,7 +91,7 @@ joined = 2024-02-26
 # 两位张三同名：邮件主题里写“张三(华东)”“张三(华南)”，只写“张三”时系统不猜，转经理确认
 [[person]]
 name = "张三(华东)"
-addresses = ["zhangsan.east@huayun-tech.example"]
+addresses = ["zhangsan.east@lanyu-tech.example"]
 role = "engineer"
 grade = 6
 manager = "沈从周"
@@ -99,7 +99,7 @@ joined = 2020-09-01
 
 [[person]]
 name = "张三(华南)"
-addresses = ["zhangsan.south@huayun-tech.example"]
+addresses = ["zhangsan.south@lanyu-tech.example"]
 role = "engineer"
 grade = 5
 manager = "沈从周"
@@ -107,13 +107,13 @@ joined = 2023-04-10
 
 [[person]]
 name = "罗一鸣"
-addresses = ["luoyiming@huayun-tech.example"]
+addresses = ["luoyiming@lanyu-tech.example"]
 role = "rd_manager"
 manager = "韩立行"
 
 [[person]]
 name = "项目管理办公室"
-addresses = ["pmo@huayun-tech.example"]
+addresses = ["pmo@lanyu-tech.example"]
 role = "pmo"
 """
 
@@ -121,9 +121,9 @@ PROJECTS_TOML = """\
 # 项目登记：系统启用前已经立项的项目（演示数据，均为虚构）。启用后的项目由“立项-XX项目”邮件登记
 
 [[project]]
-name = "南山水务管网监测"
-aliases = ["南山水务"]
-customer = "南山水务集团"
+name = "栖枫水务管网监测"
+aliases = ["栖枫水务"]
+customer = "栖枫水务集团"
 product = "HY-6200 工业防火墙"
 sales = "林知夏"
 first = "李四"
@@ -133,9 +133,9 @@ stage = "POC测试"
 registered = 2026-07-13
 
 [[project]]
-name = "东江港口调度系统"
-aliases = ["东江港口"]
-customer = "东江港口股份"
+name = "栎湾港口调度系统"
+aliases = ["栎湾港口"]
+customer = "栎湾港口股份"
 product = "HY-9100 核心交换机"
 sales = "何牧"
 first = "孙镕"
@@ -145,9 +145,9 @@ stage = "交付实施"
 registered = 2026-08-03
 
 [[project]]
-name = "云岭医院PACS存储扩容"
-aliases = ["云岭医院PACS"]
-customer = "云岭医院"
+name = "杳溪医院PACS存储扩容"
+aliases = ["杳溪医院PACS"]
+customer = "杳溪医院"
 product = "HY-S500 存储"
 sales = "徐曼青"
 first = "郑晓禾"

@@ -165,7 +165,7 @@ folder = 3
         "8: url：网址里不能写密码",
         "9: poll 不能小于 1",
         "10: after：应是",
-        "13: 信箱名称 a 用了两次",
+        "13: 邮箱名称 a 用了两次",
         "14: url：这个版本还不能使用 Exchange",
         "15: oauth：这个版本还不能用 OAuth",
         "16: customers 应是 true 或 false",

@@ -79,25 +79,25 @@ def test_they_arrive_one_after_the_other_and_claim_about_that_time() -> None:
     assert times == sorted(set(times))
     late = [p.id for p in ALL if abs(p.arrives - parsedate_to_datetime(message_from_bytes(p.raw)["Date"]))
             > timedelta(minutes=2)]  # fmt: skip
-    assert late == ["cmp-haichuan-late"]
-    post = mails()["cmp-haichuan-late"]
+    assert late == ["cmp-yunting-late"]
+    post = mails()["cmp-yunting-late"]
     assert (f"{post.letter.sent:%Y-%m}", f"{post.arrives:%Y-%m}") == ("2026-10", "2026-11")
 
 
 def test_message_ids_are_unique_but_for_the_copy_in_the_managers_mailbox() -> None:
     counts = Counter(message_from_bytes(post.raw)["Message-ID"] for post in ALL)
-    assert [mid for mid, n in counts.items() if n > 1] == [mails()["cmp-nanshan-1"].message_id]
-    assert [post.id for post in ALL if post.mailbox == "manager"] == ["cmp-nanshan-1-copy"]
+    assert [mid for mid, n in counts.items() if n > 1] == [mails()["cmp-qifeng-1"].message_id]
+    assert [post.id for post in ALL if post.mailbox == "manager"] == ["cmp-qifeng-1-copy"]
 
 
 def test_the_copy_differs_only_in_what_the_mail_server_wrote() -> None:
-    first, copy = mails()["cmp-nanshan-1"].raw, mails()["cmp-nanshan-1-copy"].raw
+    first, copy = mails()["cmp-qifeng-1"].raw, mails()["cmp-qifeng-1-copy"].raw
     assert first != copy
     assert first[first.index(b"\nDate: ") :] == copy[copy.index(b"\nDate: ") :]
 
 
 def test_the_re_send_has_the_same_text_within_a_day() -> None:
-    first, again = mails()["cmp-qinghe"], mails()["cmp-qinghe-resent"]
+    first, again = mails()["cmp-hemo"], mails()["cmp-hemo-resent"]
     assert body(first, "text/plain") == body(again, "text/plain")
     assert first.message_id != again.message_id
     assert again.arrives - first.arrives < timedelta(hours=24)
@@ -120,7 +120,7 @@ def test_no_address_is_outside_the_example_domains() -> None:
 
 
 def test_a_gb2312_label_stands_over_characters_that_gb2312_has_not() -> None:
-    post = mails()["rep-dongjiang-second"]
+    post = mails()["rep-liwan-second"]
     assert b'charset="gb2312"' in post.raw
     data = body(post, "text/plain")
     with pytest.raises(UnicodeDecodeError):
@@ -130,14 +130,14 @@ def test_a_gb2312_label_stands_over_characters_that_gb2312_has_not() -> None:
 
 
 def test_a_raw_subject_is_gbk_and_no_utf_8() -> None:
-    written = raw_subject(mails()["rep-xicheng-2"])
+    written = raw_subject(mails()["rep-danzhou-2"])
     with pytest.raises(UnicodeDecodeError):
         written.decode("utf-8")
-    assert written.decode("gbk").startswith("客户沟通--西城轨道")
+    assert written.decode("gbk").startswith("客户沟通--澹州轨道")
 
 
 def test_the_netease_webmail_splits_encoded_words_inside_a_character() -> None:
-    written = b"".join(raw_subject(mails()[post_id]) for post_id in ("reg-qinghe", "cmp-qinghe"))
+    written = b"".join(raw_subject(mails()[post_id]) for post_id in ("reg-hemo", "cmp-hemo"))
     words = re.findall(rb"=\?GBK\?B\?([^?]+)\?=", written)
     broken = 0
     for word in words:
@@ -150,7 +150,7 @@ def test_the_netease_webmail_splits_encoded_words_inside_a_character() -> None:
 
 @pytest.mark.parametrize(
     ("post_id", "label"),
-    [("reg-xinglong", b"big5"), ("reg-haichuan", b"GB18030"), ("rep-qinghe-1", b"gb18030"), ("rep-linjiang", b"UTF-8")],
+    [("reg-yuxi", b"big5"), ("reg-yunting", b"GB18030"), ("rep-hemo-1", b"gb18030"), ("rep-linjiang", b"UTF-8")],
 )
 def test_the_charset_label_is_the_clients(post_id: str, label: bytes) -> None:
     assert b'charset="' + label + b'"' in mails()[post_id].raw
@@ -165,10 +165,10 @@ def test_headers_keep_to_the_length_of_encoded_words() -> None:
 @pytest.mark.parametrize(
     ("post_id", "kind", "codec", "separator"),
     [
-        ("cmp-nanshan-1-re", "text/plain", "gb18030", "-----邮件原件-----"),
-        ("cmp-nanshan-1-re", "text/html", "gb18030", "border-top:solid #E1E1E1"),
-        ("wd-dongjiang", "text/html", "gb18030", "原始邮件"),
-        ("wd-dongjiang", "text/plain", "gb18030", "------------------ 原始邮件 ------------------"),
+        ("cmp-qifeng-1-re", "text/plain", "gb18030", "-----邮件原件-----"),
+        ("cmp-qifeng-1-re", "text/html", "gb18030", "border-top:solid #E1E1E1"),
+        ("wd-liwan", "text/html", "gb18030", "原始邮件"),
+        ("wd-liwan", "text/plain", "gb18030", "------------------ 原始邮件 ------------------"),
     ],
 )
 def test_replies_quote_as_their_program_does(post_id: str, kind: str, codec: str, separator: str) -> None:
@@ -177,7 +177,7 @@ def test_replies_quote_as_their_program_does(post_id: str, kind: str, codec: str
 
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda c: c.name)
 def test_every_program_quotes_sender_and_text_of_the_original(client: Client) -> None:
-    old = mails()["reg-xinglong"].letter if client.codec == "big5" else mails()["cmp-dongjiang-1"].letter
+    old = mails()["reg-yuxi"].letter if client.codec == "big5" else mails()["cmp-liwan-1"].letter
     reply = Letter(sender=old.to[0], to=(old.sender,), subject="Re: x", body=("OK",), sent=moment("10-15 10:00"),
                    message_id="<a@b.example>", answers=old)  # fmt: skip
     text = "\n".join(plain(client, reply))
@@ -205,12 +205,12 @@ def test_automatic_mail_is_marked_as_its_program_marks_it() -> None:
 
 def test_an_answer_to_a_notice_names_it_and_quotes_it_below() -> None:
     made = [
-        reply_to("<mf-1@huayun-tech.example>", "待确认第1项", ("驳回", "核实过"), "沈从周", "10-23 09:40", post_id="x")
+        reply_to("<mf-1@lanyu-tech.example>", "待确认第1项", ("驳回", "核实过"), "沈从周", "10-23 09:40", post_id="x")
         for _ in range(2)
     ]
     assert made[0].raw == made[1].raw
     message = message_from_bytes(made[0].raw)
-    assert message["In-Reply-To"] == message["References"] == "<mf-1@huayun-tech.example>"
+    assert message["In-Reply-To"] == message["References"] == "<mf-1@lanyu-tech.example>"
     text = body(made[0], "text/plain").decode("gb18030")
     assert text.startswith("驳回\n")
     assert text.index("指定 姓名") > text.index("-----邮件原件-----")

@@ -106,8 +106,8 @@ def line(played: Played, name: str) -> EngineerLine:
 @pytest.mark.parametrize(
     ("post_id", "disposition"),
     [
-        ("reg-xicheng", "recorded"),
-        ("reg-xinglong", "recorded"),
+        ("reg-danzhou", "recorded"),
+        ("reg-yuxi", "recorded"),
         ("chat-snacks", "unmatched"),
         ("chat-badminton", "unmatched"),
         ("newsletter", "automatic"),
@@ -116,17 +116,17 @@ def line(played: Played, name: str) -> EngineerLine:
         ("bounce", "bounce"),
         ("rep-misspelt", "near_miss"),
         ("rep-noname", "near_miss"),
-        ("cmp-nanshan-1", "recorded"),
-        ("cmp-nanshan-1-copy", "copy"),
-        ("cmp-nanshan-1-re", "discussion"),
-        ("cmp-nanshan-1-fw", "discussion"),
-        ("cmp-qinghe-resent", "duplicate"),
+        ("cmp-qifeng-1", "recorded"),
+        ("cmp-qifeng-1-copy", "copy"),
+        ("cmp-qifeng-1-re", "discussion"),
+        ("cmp-qifeng-1-fw", "discussion"),
+        ("cmp-hemo-resent", "duplicate"),
         ("cmp-by-engineer", "held"),
         ("cmp-forged", "decided"),
-        ("wd-yunling", "decided"),
-        ("wd-dongjiang", "decided"),
-        ("cust-nanshan", "recorded"),
-        ("cust-dongjiang", "recorded"),
+        ("wd-yaoxi", "decided"),
+        ("wd-liwan", "decided"),
+        ("cust-qifeng", "recorded"),
+        ("cust-liwan", "recorded"),
     ],
 )
 def test_each_mail_ends_as_its_caption_says(played: Played, post_id: str, disposition: str) -> None:
@@ -149,7 +149,7 @@ def test_all_reports_are_recorded_but_for_the_two_near_misses(played: Played) ->
 def test_the_incomplete_report_was_completed_by_the_answer_and_the_other_stays(played: Played) -> None:
     vague, phone = (
         next(r for r in played[0].rows.find(Report) if r.reference == mails()[post_id].message_id)
-        for post_id in ("rep-yunling-vague", "rep-yunling-iphone")
+        for post_id in ("rep-yaoxi-vague", "rep-yaoxi-iphone")
     )
     assert (vague.state, vague.contact, len(vague.mails)) == ("complete", "信息科 骆工", 2)
     assert phone.state == "incomplete"

@@ -44,7 +44,7 @@ class Recorder:
         self.pulses.append(now)
 
     def notice_id(self, template: str, *, to: str, about: str) -> tuple[str, str] | None:
-        return (f"<{template}@huayun-tech.example>", "通知") if self.notices else None
+        return (f"<{template}@lanyu-tech.example>", "通知") if self.notices else None
 
     def book(self) -> Book:
         return memory_book()
@@ -205,7 +205,7 @@ def sample() -> Book:
 def notice(matter: str, template: str, step: str) -> Notice:
     return Notice(
         matter=matter, person="沈从周", step=step, template=template, to=party("沈从周").address, due=AT,
-        message_id=f"<{template}@huayun-tech.example>",
+        message_id=f"<{template}@lanyu-tech.example>",
     )  # fmt: skip
 
 
