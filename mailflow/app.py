@@ -61,8 +61,9 @@ class App:
 
     def mapping_on_disk(self) -> tuple[Mapping, dict[str, str]]:
         """What mappings/ says now, with the files' texts. UserError with everything that is wrong with it."""
-        files = mappings.read_files(self.config.main.mappings)
-        return mappings.parse(files, self.config.settings()), files
+        folder = self.config.main.mappings
+        files = mappings.read_files(folder)
+        return mappings.parse(files, self.config.settings(), folder), files
 
     def take_mapping(self, now: datetime) -> Mapping:
         """Takes what mappings/ says into use."""
@@ -110,10 +111,15 @@ class App:
     @contextmanager
     def exclusive(self) -> Iterator[None]:
         """Only one process takes in, publishes and sends (mail.md §4, 7). UserError when another one does."""
-        self.config.main.data.mkdir(parents=True, exist_ok=True)
-        with open(self.config.main.data / "mailflow.lock", "a+b") as lock:
+        data = self.config.main.data
+        try:
+            data.mkdir(parents=True, exist_ok=True)
+            lock = open(data / "mailflow.lock", "a+b")  # noqa: SIM115  closed below; what runs within has its own errors
+        except OSError as error:
+            raise UserError(f"数据目录 {data} 不可用：{error.strerror}。请检查 data 的路径和权限。") from error
+        with lock:
             if not _locked(lock.fileno()):
-                raise UserError(f"另一个 mailflow 正在使用 {self.config.main.data}，请等它结束或先停掉它。", code=1)
+                raise UserError(f"另一个 mailflow 正在使用 {data}，请等它结束或先停掉它。", code=1)
             yield
 
     def once(self, now: datetime, progress: Callable[[str], None] = lambda text: None) -> Summary:
@@ -131,10 +137,15 @@ class App:
             progress(what)
             try:
                 work()
-            except UserError:
-                raise
             except MailflowError as error:
                 summary.problems.append(f"{what}：{error}")
+            except Exception as error:  # noqa: BLE001  our own bug in one step must not stop the others
+                journal.bug(where=what, error=error)
+                summary.problems.append(f"{what}：程序出错（{type(error).__name__}: {error}），其余照常。")
+        if aside := summary.mails["set_aside"]:
+            summary.problems.append(
+                f"{aside} 封邮件无法处理，已原样保存并搁置，见 mailflow list mails 和 待确认.xlsx。"
+            )
         return summary
 
     def take_cells(self, now: datetime, cells: Sequence[publish.Decision]) -> None:
@@ -144,11 +155,14 @@ class App:
 
     def _take_in(self, box: configuration.Mailbox, summary: Summary) -> None:
         mailbox = self.mailbox(box)
+        unreadable: list[str] = []
         try:
-            summary.mails += intake.take_in(self.store, mailbox, box.after)
+            summary.mails += intake.take_in(self.store, mailbox, box.after, unreadable.extend)
             journal.mailbox_ok(mailbox=box.name)
         finally:
             mailbox.close()
+        if unreadable:
+            summary.problems.append(f"收信 {box.name}：{unreadable_text(unreadable)}")
 
     def _tick(self, summary: Summary, now: datetime) -> None:
         summary.due = intake.tick(self.store, now)
@@ -166,8 +180,19 @@ class App:
             summary.notices = outbox.deliver(self.store, self.post(sender, mapping), now)
         finally:
             sender.close()
-        if failed := sum(number for state, number in summary.notices.items() if state != "sent"):
-            summary.problems.append(f"{failed} 封通知没有发出，详见 mailflow list notices。")
+        refused = summary.notices["refused"]
+        with self.store.read() as reader:
+            stuck = reader.stuck_notices()
+        if refused:
+            summary.problems.append(f"{refused} 封通知被拒绝，不再发，详见 mailflow list notices。")
+        if stuck:
+            text = f"{len(stuck)} 封通知还没有发出，会自动重试，详见 mailflow list notices"
+            summary.problems.append(f"{text}：{stuck[0][1]}")
+
+
+def unreadable_text(uids: Sequence[str]) -> str:
+    """What a person is told of mails that a server, or the disk, does not hand out."""
+    return f"{len(uids)} 封邮件读不出来，下次再试：{'、'.join(uids[:3])}{'…' if len(uids) > 3 else ''}"
 
 
 def _locked(descriptor: int) -> bool:

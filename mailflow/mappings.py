@@ -70,9 +70,9 @@ def read_files(folder: Path) -> dict[str, str]:
     problems: list[Problem] = []
     for path in sorted(folder.glob("*.toml")):
         try:
-            files[path.name] = toml.decode(path.name, path.read_bytes())
+            files[path.name] = toml.decode(str(path), path.read_bytes())
         except OSError as error:
-            problems.append(Problem(f"读不了这个文件（{error.strerror}）", path.name))
+            problems.append(Problem(f"读不了这个文件（{error.strerror}）", str(path)))
         except UserError as error:
             problems.extend(error.problems)
     if problems:
@@ -82,20 +82,14 @@ def read_files(folder: Path) -> dict[str, str]:
 
 def load(folder: Path, settings: Settings) -> Mapping:
     """The mapping in `folder`. UserError with everything that is wrong with it."""
-    try:
-        return parse(read_files(folder), settings)
-    except UserError as error:
-        raise UserError([_inside(folder, problem) for problem in error.problems]) from None
+    return parse(read_files(folder), settings, folder)
 
 
-def _inside(folder: Path, problem: Problem) -> Problem:
-    if problem.file is None or problem.file == str(folder):
-        return problem
-    return Problem(problem.text, str(folder / problem.file), problem.line)
+def parse(files: dict[str, str], settings: Settings, folder: Path | None = None) -> Mapping:
+    """The mapping that these files say under these settings; the same for the same input.
 
-
-def parse(files: dict[str, str], settings: Settings) -> Mapping:
-    """The mapping that these files say under these settings; the same for the same input. UserError as `load`."""
+    UserError with everything that is wrong, the files named as lying in `folder`.
+    """
     problems = _names(files)
     documents = {n: d for n, text in files.items() if n in FILES and (d := _document(n, text, problems))}
     parts: dict[str, Any] = {}
@@ -106,8 +100,12 @@ def parse(files: dict[str, str], settings: Settings) -> Mapping:
     problems += _sheet_problems(documents.get("sheets.toml"), parts.get("sheets.toml"))
     if problems:
         problems.sort(key=lambda problem: (problem.file or "", problem.line or 0))
-        raise UserError(problems)
+        raise UserError([_inside(folder, problem) for problem in problems] if folder else problems)
     return _mapping(parts, settings)
+
+
+def _inside(folder: Path, problem: Problem) -> Problem:
+    return Problem(problem.text, str(folder / problem.file), problem.line) if problem.file else problem
 
 
 def _names(files: dict[str, str]) -> list[Problem]:

@@ -103,7 +103,9 @@ class Project:
     mail: str | None = None
     """Key of the registering mail; None: from mappings/projects.toml."""
     verified: bool = True
-    """False: registered by mail that was not authenticated. Pay never moves by its first engineer (promise 10)."""
+    """False: the first engineer is not known from authenticated mail: pay never moves by it (promise 10)."""
+    first_since: datetime | None = None
+    """When another first engineer took over; None: there was only one. Older complaints are not certain (domain §4)."""
 
     @property
     def key(self) -> str:
@@ -201,6 +203,8 @@ class Complaint:
     """Chinese: why it counts, or why not."""
     resend: str
     named_by: Literal["body", "first", "decision"] | None = None
+    duplicate_of: str | None = None
+    """Number of the complaint that a duplicate repeats. What is said about a duplicate is said about that one."""
 
     @property
     def key(self) -> str:
@@ -263,6 +267,8 @@ class Month:
     mapping: str
     pay: str
     """The pay rules under which it was closed, as JSON: a closed month never changes under new ones."""
+    grades: dict[str, str | int | None] = field(default_factory=dict)
+    """The engineers' opening grades under which it was closed: nor does it change when the roster does."""
 
     @property
     def key(self) -> str:

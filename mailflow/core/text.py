@@ -11,6 +11,7 @@ from zhconv import convert
 _DASH = re.compile("[-\u02d7\u2010-\u2015\u2043\u2212\u2500\u2501\u2e3a\u2e3b\ufe31\ufe32\ufe58\ufe63\uff0d\u00ad]+")
 _SPACE = re.compile(r"\s+")
 _ZERO_WIDTH = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
 def simplified(text: str) -> str:
@@ -21,8 +22,7 @@ def simplified(text: str) -> str:
 def one_line(text: str) -> str:
     """`text` on one line: zero-width and control characters out, runs of white space to one blank, trimmed."""
     text = _ZERO_WIDTH.sub("", text)
-    text = _SPACE.sub(" ", text)
-    return "".join(c for c in text if unicodedata.category(c) != "Cc").strip()
+    return _CONTROL.sub("", _SPACE.sub(" ", text)).strip()
 
 
 def dashes(text: str) -> str:

@@ -1,6 +1,6 @@
 """What follows from a fact: `decide(book, fact, mapping) -> Outcome`. Pure.
 
-The order of policies is the three tables below; it is read as the program. For a mail the first policy that returns an
+The order of policies is the four tables below; it is read as the program. For a mail the first policy that returns an
 ending wins, and its kind's policy comes after everything that does not depend on the kind.
 """
 
@@ -20,7 +20,6 @@ from mailflow.core.records import Due, Held, Mail, mail_key
 from mailflow.message.model import Message
 from mailflow.policies import (
     cases,
-    complaints,
     corrections,
     decisions,
     identity,
@@ -42,14 +41,14 @@ BEFORE_KIND: tuple[Policy, ...] = (
     identity.copy,
     identity.automatic,
     identity.reused,
-    decisions.by_mail,
-    withdrawals.reply,
 )
+
+ANSWERS: tuple[Policy, ...] = (decisions.by_mail, withdrawals.reply)
 
 BY_KIND: dict[str, Policy] = {
     "registration": registration.registration,
     "communication": reports.communication,
-    "complaint": complaints.complaint,
+    "complaint": withdrawals.complaint,
     "withdrawal": withdrawals.withdrawal,
 }
 
@@ -72,18 +71,18 @@ def decide(book: Book, fact: Fact, mapping: Mapping) -> Outcome:
             letter, _ = read(fact, book, mapping)
             return decide_letter(book, letter, mapping)
         case DecisionFact():
-            desk = Desk(book, mapping, fact.time, route)
+            desk = Desk(book, mapping, fact.time, resume)
             refused = decisions.by_command(desk, fact)
             return Outcome(tuple(desk.book.changes()), refused)
         case TickFact():
-            desk = Desk(book, mapping, fact.time, route)
+            desk = Desk(book, mapping, fact.time, resume)
             _fall_due(desk)
             return Outcome(tuple(desk.book.changes()))
         case MappingFact():
-            desk = Desk(book, mapping, fact.time, route)
+            desk = Desk(book, mapping, fact.time, resume)
             registration.from_mapping(desk, mapping)
             months.schedule_draft(desk, mapping.calendar.month(fact.time))
-            regrade_all(desk, "绩效规则有更改")
+            regrade_all(desk, "绩效规则或名册有更改")
             return Outcome(tuple(desk.book.changes()))
 
 
@@ -102,7 +101,8 @@ def read(fact: MailFact, book: Book, mapping: Mapping) -> tuple[Letter, Message]
         digest=fact.digest,
         message_id=mail.message_id,
         content=mail.content,
-        resend=message.resend_digest(mail, sender),
+        # Whichever of their addresses they wrote from (domain §1).
+        resend=message.resend_digest(mail, person.address if person else sender),
         subject=mail.subject,
         sender=sender,
         person=person.name if person else None,
@@ -112,7 +112,7 @@ def read(fact: MailFact, book: Book, mapping: Mapping) -> tuple[Letter, Message]
         is_reply=mail.is_reply,
         is_forward=mail.is_forward,
         parents=parents_of(mail),
-        numbers=tuple(dict.fromkeys((*mail.case_numbers, *_NUMBER.findall(mail.text[:4000])))),
+        numbers=tuple(dict.fromkeys((*mail.case_numbers, *_NUMBER.findall(f"{mail.subject} {mail.text[:4000]}")))),
         automatic=mail.automatic,
         bounce=mail.bounce,
         doubtful=mail.doubtful,
@@ -123,28 +123,29 @@ def read(fact: MailFact, book: Book, mapping: Mapping) -> tuple[Letter, Message]
     return letter, mail
 
 
-_NUMBER = re.compile(r"\bMF-20\d\d-\d{6,9}\b")
+_NUMBER = re.compile(r"(?<![A-Za-z0-9])MF-20[0-9]{2}-[0-9]{6,9}(?![0-9])")
+"""Chinese characters may stand right before and behind it: \\b would not do."""
 
 
 def decide_letter(book: Book, letter: Letter, mapping: Mapping) -> Outcome:
     """The consequences of a mail that has been read."""
-    desk = Desk(book, mapping, letter.received, route)
+    desk = Desk(book, mapping, letter.received, resume)
     ending = _end(desk, letter)
     desk.put(_mail(letter, ending))
     return Outcome(tuple(desk.book.changes()))
 
 
 def _end(desk: Desk, letter: Letter) -> Ending:
-    for policy in (*BEFORE_KIND, route):
+    for policy in BEFORE_KIND:
         if ending := policy(desk, letter):
             return ending
-    return Ending("unmatched")
+    return resume(desk, letter)
 
 
-def route(desk: Desk, letter: Letter) -> Ending:
-    """Where a mail goes by its kind."""
+def resume(desk: Desk, letter: Letter) -> Ending:
+    """What a mail does that is a mail of its own; and where one goes on that was held and is accepted."""
     by_kind = BY_KIND.get(letter.reading.kind or "", cases.plain)
-    for policy in (by_kind, *AFTER_KIND):
+    for policy in (*ANSWERS, by_kind, *AFTER_KIND):
         if ending := policy(desk, letter):
             return ending
     return Ending("unmatched")
@@ -169,7 +170,8 @@ def _mail(letter: Letter, ending: Ending) -> Mail:
         kind=kind,
         disposition=ending.disposition,
         matter=ending.matter,
-        findings=(*letter.findings, *letter.reading.findings, *ending.findings),
+        # Each once: a policy may name as its reason what the reading has found already.
+        findings=tuple(dict.fromkeys((*letter.findings, *letter.reading.findings, *ending.findings))),
     )
 
 

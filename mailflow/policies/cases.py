@@ -24,8 +24,8 @@ def follow_up(desk: Desk, letter: Letter) -> Ending | None:
 
 
 def _parent(desk: Desk, letter: Letter, message_id: str) -> Case | None:
-    mail = desk.book.mail_by_id(message_id)
-    matter = mail.matter if mail else None
+    moved = desk.book.mail_by_id(message_id) or desk.book.notice_by_id(message_id)
+    matter = moved.matter if moved else None
     return desk.book.get(Case, matter.removeprefix("case:")) if matter and matter.startswith("case:") else None
 
 

@@ -7,7 +7,8 @@ from typing import Literal
 
 from mailflow.core.findings import Finding
 from mailflow.core.people import Person
-from mailflow.core.records import Complaint, Held
+from mailflow.core.records import Complaint, Held, Mail, Project
+from mailflow.core.register import place_of
 from mailflow.policies import months
 from mailflow.policies.access import refusal
 from mailflow.policies.desk import Desk, Ending
@@ -24,14 +25,20 @@ def complaint(desk: Desk, letter: Letter) -> Ending:
     """A mail whose subject says 投诉. Counted once, held when anything is uncertain, never guessed."""
     if ending := _follow_up(desk, letter):
         return ending
-    if first := _sent_before(desk, letter):
-        return _duplicate(desk, letter, first)
+    first = _sent_before(desk, letter)
+    if first and first.state in ("withdrawn", "dismissed"):
+        # Said again after it was taken out, or before and only fetched now: that is for a person to tell.
+        return _hold(desk, letter, Finding("resent_after_out", f"与已不计的投诉 {first.number} 相同，是否另算一次？"))
     target = _doubt(desk, letter) or _target(desk, letter)
+    if first and (first.state == "counted" or isinstance(target, Finding)):
+        return _duplicate(desk, letter, first)
     if isinstance(target, Finding):
         return _hold(desk, letter, target)
     reason = "正文写明的工程师" if target.named_by == "body" else "项目的第一责任售前"
     record = _record(desk, letter, "counted", reason, target.person.name, target.named_by)
     desk.put(record)
+    if first:
+        _supersede(desk, first, record)
     count(desk, record, target.person, letter)
     return Ending("recorded", record.matter)
 
@@ -40,23 +47,24 @@ def count(desk: Desk, record: Complaint, engineer: Person, letter: Letter | None
     """What follows from a complaint that counts: the engineer is told of it, then of its consequences."""
     months.schedule_draft(desk, record.month)
     numbers = [c.number for c in desk.book.counted(engineer.name)]
+    mail = desk.book.get(Mail, record.mail)
     desk.notify(
         "complaint_received",
         engineer,
         matter=record.matter,
-        step="received",
+        step=desk.again(record.matter, engineer, "received"),
         context={
             "number": record.number,
             "project": record.project or "",
             "received": desk.when(record.received),
             "sender": record.complainant or record.sender,
-            "subject": letter.subject if letter else "",
+            "subject": letter.subject if letter else mail.subject if mail else "",
             "excerpt": letter.excerpt if letter else "",
             "month": record.month,
             "ordinal": numbers.index(record.number) + 1,
         },
     )
-    regrade(desk, engineer.name)
+    regrade(desk, engineer.name, f"计入投诉 {record.number}")
 
 
 def take_out(desk: Desk, record: Complaint, state: Literal["withdrawn", "dismissed"], reason: str) -> None:
@@ -68,43 +76,62 @@ def take_out(desk: Desk, record: Complaint, state: Literal["withdrawn", "dismiss
         regrade(desk, record.engineer or "", f"投诉 {record.number} {reason}")
 
 
-def assign(desk: Desk, record: Complaint, engineer: Person, reason: str, letter: Letter | None) -> None:
-    """The complaint counts, against `engineer`, whomever it counted against before."""
+def assign(desk: Desk, record: Complaint, engineer: Person, by: str, line: str, letter: Letter | None) -> None:
+    """The complaint counts, against `engineer`, whomever it counted against before: `by` said so in `line`."""
     if record.state == "counted" and record.engineer == engineer.name:
         return
-    changed = replace(record, state="counted", engineer=engineer.name, reason=reason, named_by="decision")
-    desk.put(changed)
-    _close_held(desk, record, reason)
+    project = _project(desk, letter, decided=True) if letter else None
+    changed = replace(
+        record, state="counted", engineer=engineer.name, reason=f"{by}决定：{line}", named_by="decision",
+        project=project.name if project else record.project, duplicate_of=None,
+    )  # fmt: skip
+    repeats = [c for c in desk.book.find(Complaint, resend=record.resend) if c.duplicate_of == record.number]
+    desk.put(changed, *(replace(c, engineer=engineer.name) for c in repeats))
+    _close_held(desk, record, changed.reason)
     if record.state == "counted" and record.engineer:
-        _tell_taken_out(desk, record, "已改派", reason)
-        regrade(desk, record.engineer, f"投诉 {record.number} {reason}")
+        # Not `line`: it names whom the complaint now counts against (promise 10).
+        _tell_taken_out(desk, record, "已改派", f"{by}决定改派")
+        regrade(desk, record.engineer, f"投诉 {record.number} {by}决定改派")
     count(desk, changed, engineer, letter)
 
 
 def candidate(desk: Desk, letter: Letter) -> Person | None:
     """Whom a held complaint would count against if the manager simply says 确认; None when that is not certain."""
-    target = _target(desk, letter, trusted=True)
+    target = _target(desk, letter, decided=True)
     return None if isinstance(target, Finding) else target.person
+
+
+def seen_earlier(desk: Desk, record: Complaint, letter: Letter) -> None:
+    """The server had the same complaint before the mail that was fetched first: that is its month (domain §4)."""
+    if letter.received >= record.received or record.state == "duplicate" or _doubt(desk, letter):
+        return
+    earlier = replace(record, received=letter.received, month=desk.mapping.calendar.month(letter.received))
+    desk.put(earlier)
+    if record.state == "counted":
+        months.schedule_draft(desk, earlier.month)
+        regrade(desk, record.engineer or "", f"投诉 {record.number} 最早于 {desk.when(letter.received)} 收到")
 
 
 def _follow_up(desk: Desk, letter: Letter) -> Ending | None:
     """Not again as a reply or a forward (domain §4). One whose original never came is for the manager."""
-    parent = _parent_complaint(desk, letter)
+    parent = of_parents(desk, letter)
     if letter.follows_up:
-        known = parent or _latest(desk, letter.reading.project)
+        known = parent or (None if answers_unknown(desk, letter) else _latest(desk, letter))
         if known is not None:
-            return Ending.of(
-                "discussion",
-                "complaint_follow_up",
-                f"投诉 {known.number} 的回复或转发，不重复计。",
-                matter=known.matter,
-            )
-        return _hold(desk, letter, Finding("complaint_without_original", "这是投诉的回复或转发，但没有收到过原投诉。"))
-    if parent is not None and parent.project == letter.reading.project and parent.resend != letter.resend:
-        return _hold(
-            desk, letter, Finding("complaint_in_thread", f"这封邮件接着投诉 {parent.number} 写，是否另算一次？")
-        )
+            text = f"投诉 {known.number} 的回复或转发，不重复计。"
+            return Ending.of("discussion", "complaint_follow_up", text, matter=known.matter)
+        unknown = Finding("complaint_without_original", "这是投诉的回复或转发，但没有收到过原投诉。")
+        return _hold(desk, letter, unknown) if _may_bring(desk, letter) else Ending("discussion", None, (unknown,))
+    if parent is not None and is_about(letter, parent) and _sent_before(desk, letter) is None:
+        text = f"这封邮件接着投诉 {parent.number} 写，是否另算一次？"
+        return _hold(desk, letter, Finding("complaint_in_thread", text))
     return None
+
+
+def _may_bring(desk: Desk, letter: Letter) -> bool:
+    """Whether a complaint of which only a reply or forward came may be meant: colleagues merely talk about one."""
+    person = desk.mapping.roster.get(letter.person)
+    return person is None or person.role in (*desk.mapping.pay.may_complain, *desk.mapping.pay.may_decide)
 
 
 def _hold(desk: Desk, letter: Letter, problem: Finding) -> Ending:
@@ -124,42 +151,69 @@ def _hold(desk: Desk, letter: Letter, problem: Finding) -> Ending:
     return replace(ending, matter=record.matter)
 
 
-def _parent_complaint(desk: Desk, letter: Letter) -> Complaint | None:
+def of_parents(desk: Desk, letter: Letter) -> Complaint | None:
+    """The complaint that the mail answers: its mail, or a notice about it."""
     for parent in letter.parents:
-        mail = desk.book.mail_by_id(parent)
-        if mail and (found := by_matter(desk, mail.matter)):
+        mail, notice = desk.book.mail_by_id(parent), desk.book.notice_by_id(parent)
+        if found := by_matter(desk, mail.matter if mail else notice.matter if notice else None):
             return found
     return None
 
 
+def answers_unknown(desk: Desk, letter: Letter) -> bool:
+    """Whether it answers mails none of which was taken in: which complaint is meant cannot be told from the project."""
+    known = (desk.book.mail_by_id(parent) or desk.book.notice_by_id(parent) for parent in letter.parents)
+    return bool(letter.parents) and not any(known)
+
+
 def by_matter(desk: Desk, matter: str | None) -> Complaint | None:
-    """The complaint that "complaint:MF-…" names."""
+    """The complaint that "complaint:MF-…" is about: of a duplicate, the one that it repeats."""
     if matter is None or not matter.startswith("complaint:"):
         return None
-    return desk.book.get(Complaint, matter.removeprefix("complaint:"))
+    found = desk.book.get(Complaint, matter.removeprefix("complaint:"))
+    return (desk.book.get(Complaint, found.duplicate_of) or found) if found and found.duplicate_of else found
 
 
-def _latest(desk: Desk, project: str | None) -> Complaint | None:
-    if project is None:
-        return None
-    found = [c for c in desk.book.find(Complaint, project=project) if c.state != "duplicate"]
-    return max(found, key=lambda c: c.received, default=None)
+def is_about(letter: Letter, record: Complaint) -> bool:
+    """Whether the subject of the mail names the complaint's project, registered or not."""
+    written = letter.reading.project or letter.reading.project_text or ""
+    return place_of(written) == place_of(record.project or "")
+
+
+def live(desk: Desk, letter: Letter) -> list[Complaint]:
+    """The counted and held complaints about the project that the mail's subject names."""
+    found = [c for state in LIVE for c in desk.book.find(Complaint, state=state) if is_about(letter, c)]
+    return sorted(found, key=lambda c: (c.received, c.number))
+
+
+def _latest(desk: Desk, letter: Letter) -> Complaint | None:
+    project = letter.reading.project or letter.reading.project_text
+    taken_out = [c for c in desk.book.find(Complaint, project=project) if c.state in ("withdrawn", "dismissed")]
+    return max((*live(desk, letter), *taken_out), key=lambda c: c.received, default=None)
 
 
 def _sent_before(desk: Desk, letter: Letter) -> Complaint | None:
     """The same text by the same sender within 24 h (domain §4)."""
     hours = desk.mapping.pay.resend_hours
-    for known in desk.book.find(Complaint, resend=letter.resend):
-        if known.state != "duplicate" and desk.within(known.received, letter.received, hours):
-            return known
-    return None
+    found = [c for c in desk.book.find(Complaint, resend=letter.resend) if c.state != "duplicate"]
+    near = [c for c in found if desk.within(c.received, letter.received, hours)]
+    return min(near, key=lambda c: (*LIVE, "withdrawn", "dismissed").index(c.state), default=None)
 
 
 def _duplicate(desk: Desk, letter: Letter, first: Complaint) -> Ending:
     text = f"{desk.mapping.pay.resend_hours}小时内重发，与投诉 {first.number} 相同，不重复计。"
-    record = _record(desk, letter, "duplicate", text, first.engineer)
+    record = replace(_record(desk, letter, "duplicate", text, first.engineer), duplicate_of=first.number)
     desk.put(record)
+    seen_earlier(desk, first, letter)
     return Ending.of("duplicate", "resent", text, matter=record.matter)
+
+
+def _supersede(desk: Desk, held: Complaint, record: Complaint) -> None:
+    """The same text came again, and this time nothing is uncertain: the manager need not decide on the first one."""
+    text = f"重发的投诉 {record.number} 已计入，不重复计。"
+    desk.put(replace(held, state="duplicate", engineer=record.engineer, reason=text, duplicate_of=record.number))
+    _close_held(desk, held, text)
+    desk.end_mail(held.mail, "duplicate")
 
 
 def _record(
@@ -203,40 +257,69 @@ class Target:
     named_by: NamedBy
 
 
-def _target(desk: Desk, letter: Letter, *, trusted: bool = False) -> Target | Finding:
+def _target(desk: Desk, letter: Letter, *, decided: bool = False) -> Target | Finding:
     """Whom the body names, otherwise the project's first engineer; or why that is not certain (domain §4).
 
-    `trusted`: the manager has said that an unknown project or an unverified registration is no obstacle.
+    `decided`: the manager knows all this and says that it is no obstacle, as long as somebody can be meant at all.
     """
-    project = desk.book.register().get(letter.reading.project)
-    if letter.reading.engineer_text:
-        return _named(desk, letter, known_project=trusted or project is not None)
+    project = _project(desk, letter, decided=decided)
+    named = letter.reading.engineer_text
+    target = _named(desk, letter) if named else _first(desk, letter, project)
+    if isinstance(target, Finding):
+        return target
+    if target.person.role != "engineer":
+        return Finding("not_an_engineer", f"{target.person.name} 不是工程师，不能计投诉。")
+    if decided:
+        return target
+    if not target.person.active(desk.mapping.calendar.day(letter.received)):
+        return Finding("engineer_left", f"{target.person.name} 收到投诉时不在职。")
+    if project is None:
+        return target if desk.mapping.pay.unknown_project == "count" else _unknown_project(letter)
+    return target if named else _project_doubt(letter, project) or target
+
+
+def _project(desk: Desk, letter: Letter, *, decided: bool) -> Project | None:
+    """The project that the subject means; by the time of a decision it may have been registered."""
+    register = desk.book.register()
+    known = register.get(letter.reading.project)
+    if known is None and decided and letter.reading.project_text:
+        found = register.resolve(letter.reading.project_text)
+        known = found[0] if len(found) == 1 else None
+    return known
+
+
+def _named(desk: Desk, letter: Letter) -> Target | Finding:
+    """The engineer whom the body names."""
+    person = desk.mapping.roster.get(letter.reading.engineer)
+    if person is None:
+        return Finding("engineer_unclear", f"不能确定“{letter.reading.engineer_text}”是哪一位工程师。")
+    return Target(person, "body")
+
+
+def _first(desk: Desk, letter: Letter, project: Project | None) -> Target | Finding:
+    """The project's first engineer."""
     if project is None:
         return _unknown_project(letter)
     person = desk.mapping.roster.get(project.first)
     if person is None:
         return Finding("no_first_engineer", f"项目“{project.name}”没有登记第一责任售前。")
-    if not project.verified and not trusted:
-        # Promise 10: a forged registration must not be able to steer a genuine complaint.
-        return Finding("registration_unverified", f"项目“{project.name}”的立项邮件未经验证。")
     return Target(person, "first")
 
 
-def _named(desk: Desk, letter: Letter, *, known_project: bool) -> Target | Finding:
-    """The engineer whom the body names."""
-    person = desk.mapping.roster.get(letter.reading.engineer)
-    if person is None:
-        return Finding("engineer_unclear", f"不能确定“{letter.reading.engineer_text}”是哪一位工程师。")
-    if person.role != "engineer":
-        return Finding("not_an_engineer", f"{person.name} 不是工程师，不能计投诉。")
-    if not known_project and desk.mapping.pay.unknown_project == "hold":
-        return _unknown_project(letter)
-    return Target(person, "body")
+def _project_doubt(letter: Letter, project: Project) -> Finding | None:
+    """Why the register's first engineer is perhaps not the one."""
+    if not project.verified:
+        # Promise 10: a forged registration must not be able to steer a genuine complaint.
+        return Finding("registration_unverified", f"项目“{project.name}”的立项邮件未经验证。")
+    if project.first_since and letter.received < project.first_since:
+        return Finding("first_changed", f"收到投诉以后，项目“{project.name}”更换过第一责任售前。")
+    return next((f for f in letter.reading.findings if f.code == "project_disagrees"), None)
 
 
 def _unknown_project(letter: Letter) -> Finding:
+    found = (f for f in letter.reading.findings if f.code in ("project_unknown", "project_ambiguous"))
     written = letter.reading.project_text or "（空）"
-    return Finding("project_unknown", f"不能确定“{written}”是哪一个已立项的项目。")
+    return next(found, Finding("project_unknown", f"不能确定“{written}”是哪一个已立项的项目。"))
 
 
 def _tell_taken_out(desk: Desk, record: Complaint, state: str, reason: str) -> None:
@@ -246,7 +329,7 @@ def _tell_taken_out(desk: Desk, record: Complaint, state: str, reason: str) -> N
             "complaint_withdrawn",
             person,
             matter=record.matter,
-            step="out",
+            step=desk.again(record.matter, person, "out"),
             context={
                 "number": record.number,
                 "project": record.project or "",
@@ -262,4 +345,4 @@ def _close_held(desk: Desk, record: Complaint, result: str) -> None:
     """A complaint that was moved by another way than its held item leaves nothing open in 待确认."""
     for held in desk.book.find(Held, matter=record.matter):
         if held.state == "open":
-            desk.put(replace(held, state="decided", decided=desk.now, result=result))
+            desk.close(held, result)

@@ -5,6 +5,7 @@ They come by mail, by command or from a workbook cell; all three end in `settle`
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 from mailflow.core.facts import DecisionFact
 from mailflow.core.findings import Finding
 from mailflow.core.people import Person
-from mailflow.core.records import Complaint, Held, LedgerEntry, Mail, Report
+from mailflow.core.records import Complaint, Held, LedgerEntry, Report
 from mailflow.kinds.decision import parse_answer
 from mailflow.kinds.reading import Answer
 from mailflow.policies import complaints, months, reports
@@ -32,16 +33,23 @@ class Verdict:
 def by_mail(desk: Desk, letter: Letter) -> Ending | None:
     """A reply to something that mailflow asked or told, or to a complaint."""
     matter = _matter(desk, letter)
-    handler = next((h for prefix, h in _BY_MATTER.items() if matter and matter.startswith(prefix)), None)
-    return handler(desk, letter, matter) if handler and matter else None
+    handler = _handler(matter) or _to_unknown
+    if letter.reading.kind and letter.reading.answer is None and not letter.follows_up and handler is not _to_report:
+        # A new mail of a kind, merely written by way of "reply".
+        return None
+    return handler(desk, letter, matter or "")
+
+
+def _handler(matter: str | None) -> Callable[[Desk, Letter, str], Ending | None] | None:
+    return _BY_MATTER.get((matter or "").partition(":")[0] + ":")
 
 
 def by_command(desk: Desk, fact: DecisionFact) -> str | None:
     """A decision by command or cell. Returns why it was refused, or None."""
     name, _, rest = fact.matter.partition(":")
-    if name == "month":
-        return months.close(desk, rest, fact.by)
     answer = parse_answer(fact.answer, desk.mapping.words, desk.mapping.roster)
+    if name == "month":
+        return months.close(desk, rest, fact.by) if answer and answer.word == "accept" else "关账请答复 确认。"
     verdict = _decide(desk, name, rest, answer, fact)
     held = _held(desk, fact.matter)
     if held is not None and held.state == "open" and not verdict.done and fact.channel == "cell":
@@ -63,30 +71,42 @@ def _decide(desk: Desk, name: str, rest: str, answer: Answer | None, fact: Decis
 def settle(desk: Desk, held: Held, answer: Answer, by: str) -> Verdict:
     """Carries out the answer to a held item; it stays open when the answer cannot be carried out."""
     if held.state == "decided":
-        return Verdict(False, f"待确认第{held.number}项已处理：{held.result or held.answer or ''}")
+        change = "；要更改，请回复那次投诉的邮件" if (held.matter or "").startswith("complaint:") else ""
+        return Verdict(False, f"待确认第{held.number}项已处理：{held.result or held.answer or ''}{change}")
     verdict = _SETTLE[held.kind](desk, held, answer, by)
     if verdict.done:
         done = replace(
             desk.book.get(Held, held.key) or held,
             state="decided", answer=answer.line, by=by, decided=desk.now, result=verdict.text,
         )  # fmt: skip
-        desk.put(done)
+        desk.close(done, verdict.text)
     return verdict
 
 
-def move(desk: Desk, record: Complaint, answer: Answer, by: str, letter: Letter | None = None) -> Verdict:
+def move(desk: Desk, record: Complaint, answer: Answer, by: str) -> Verdict:
     """What the manager says about a complaint, held or counted."""
     if answer.word in ("reject", "withdraw"):
         if record.state not in complaints.LIVE:
             return Verdict(False, f"投诉 {record.number} 已不计：{record.reason}")
+        _tell_objectors(desk, record, by, answer.line, upheld=False)
         complaints.take_out(desk, record, "dismissed" if answer.word == "reject" else "withdrawn", f"{by}{answer.line}")
-        _ended(desk, record.mail, "decided")
+        desk.end_mail(record.mail, "decided")
         return Verdict(True, f"投诉 {record.number} 不计。")
+    if record.state not in complaints.LIVE and answer.word != "assign":
+        # 同意 in the thread of a withdrawal agrees with the withdrawal, and must not bring the complaint back.
+        return Verdict(False, f"投诉 {record.number} 已不计：{record.reason}；要重新计入，请答复“指定 姓名”。")
+    # A complaint that was ever held is remembered as it was read.
+    held = next((h for h in desk.book.find(Held, matter=record.matter) if h.kind == "complaint"), None)
+    letter = _letter_of(held) if held else None
     engineer = _engineer(desk, record, answer, letter)
     if isinstance(engineer, str):
         return Verdict(False, engineer)
-    complaints.assign(desk, record, engineer, f"{by}决定：{answer.line}", letter)
-    _ended(desk, record.mail, "recorded")
+    same = record.engineer == engineer.name
+    if answer.word != "accept":
+        # 同意 could agree with the complaint or with the objection to it: the objection stays open.
+        _tell_objectors(desk, record, by, answer.line if same else "", upheld=same)
+    complaints.assign(desk, record, engineer, by, answer.line, letter)
+    desk.end_mail(record.mail, "recorded")
     return Verdict(True, f"投诉 {record.number} 计在 {engineer.name} 名下。")
 
 
@@ -116,7 +136,7 @@ def _settle_complaint(desk: Desk, held: Held, answer: Answer, by: str) -> Verdic
     record = complaints.by_matter(desk, held.matter)
     if record is None:
         return Verdict(False, "找不到这次投诉的记录。")
-    return move(desk, record, answer, by, _letter_of(held))
+    return move(desk, record, answer, by)
 
 
 def _settle_objection(desk: Desk, held: Held, answer: Answer, by: str) -> Verdict:
@@ -124,60 +144,66 @@ def _settle_objection(desk: Desk, held: Held, answer: Answer, by: str) -> Verdic
     record = complaints.by_matter(desk, held.matter)
     if record is None:
         return Verdict(False, "找不到这次投诉的记录。")
-    if answer.word == "uphold":
-        verdict = Verdict(True, f"投诉 {record.number} 维持。")
-    elif answer.word in ("reject", "withdraw", "assign"):
-        verdict = move(desk, record, answer, by)
-    else:
-        verdict = Verdict(False, "对异议请答复：维持（投诉照计）、驳回（投诉不计）或 指定 姓名（改派）。")
-    person = desk.mapping.roster.get(record.engineer)
-    if verdict.done and person is not None:
-        desk.notify(
-            "objection_result",
-            person,
-            matter=f"held:{held.number}",
-            step="result",
-            context={
-                "number": record.number,
-                "project": record.project or "",
-                "received": desk.when(record.received),
-                "upheld": answer.word == "uphold",
-                "by": by,
-                "reason": answer.line,
-            },
-        )
-    return verdict
+    if answer.word in ("reject", "withdraw", "assign"):
+        return move(desk, record, answer, by)
+    if answer.word != "uphold":
+        return Verdict(False, "对异议请答复：维持（投诉照计）、驳回（投诉不计）或 指定 姓名（改派）。")
+    if record.state != "counted":
+        return Verdict(True, f"投诉 {record.number} 已不计：{record.reason}")
+    _tell_objectors(desk, record, by, answer.line, upheld=True)
+    return Verdict(True, f"投诉 {record.number} 维持。")
+
+
+def _tell_objectors(desk: Desk, record: Complaint, by: str, reason: str, *, upheld: bool) -> None:
+    """Every open objection to the complaint has come to its end, the one that is being answered included."""
+    for held in desk.book.find(Held, matter=record.matter, state="open"):
+        person = desk.mapping.roster.get(held.engineer)
+        if held.kind != "objection":
+            continue
+        desk.close(held, f"投诉 {record.number} {'维持' if upheld else '不再计在其名下'}。")
+        if person is not None:
+            desk.notify(
+                "objection_result",
+                person,
+                matter=f"held:{held.number}",
+                step="result",
+                context={
+                    "number": record.number,
+                    "project": record.project or "",
+                    "received": desk.when(record.received),
+                    "upheld": upheld,
+                    "by": by,
+                    "reason": reason,
+                },
+            )
 
 
 def _settle_withdrawal(desk: Desk, held: Held, answer: Answer, by: str) -> Verdict:
     if answer.word == "reject":
-        _ended(desk, held.mail, "decided")
         return Verdict(True, "撤诉不予采用，投诉照计。")
-    number = answer.argument_text if answer.word == "assign" else None
-    record = desk.book.get(Complaint, number) if number else complaints.by_matter(desk, held.matter)
+    number = f"complaint:{answer.argument_text}" if answer.word == "assign" else held.matter
+    record = complaints.by_matter(desk, number)
     if record is None or record.state not in complaints.LIVE:
         return Verdict(False, "请答复“指定 投诉编号”，例如 指定 MF-2026-000012，或答复 驳回。")
     if answer.word not in ("accept", "assign", "withdraw"):
         return Verdict(False, "请答复 确认 或 驳回。")
     complaints.take_out(desk, record, "withdrawn", f"撤诉，{by}确认")
-    _ended(desk, held.mail, "decided", record.matter)
+    desk.end_mail(held.mail, "decided", record.matter)
     return Verdict(True, f"投诉 {record.number} 已撤诉。")
 
 
 def _settle_mail(desk: Desk, held: Held, answer: Answer, by: str) -> Verdict:
     """A mail that is to be taken as it is goes on where holding it stopped."""
     if answer.word == "reject":
-        _ended(desk, held.mail, "decided")
         return Verdict(True, "这封邮件不予采用。")
     if answer.word != "accept":
         return Verdict(False, "请答复 确认 或 驳回。")
     desk.put(replace(held, state="decided"))
     letter = _letter_of(held).model_copy(update={"trust": "authenticated", "accepted": True})
-    ending = desk.route(desk, letter)
-    _ended(desk, held.mail, ending.disposition, ending.matter)
-    return Verdict(
-        True, "已按有效邮件处理。" if ending.disposition != "held" else f"仍需确认：{ending.findings[0].text}"
-    )
+    ending = desk.resume(desk, letter)
+    desk.end_mail(held.mail, ending.disposition, ending.matter)
+    said = "；".join(finding.text for finding in ending.findings)
+    return Verdict(True, f"仍需确认：{said}" if ending.disposition == "held" else f"已按有效邮件处理。{said}")
 
 
 _SETTLE: dict[str, Callable[[Desk, Held, Answer, str], Verdict]] = {
@@ -188,44 +214,53 @@ _SETTLE: dict[str, Callable[[Desk, Held, Answer, str], Verdict]] = {
 }
 
 
-def _ended(desk: Desk, mail_key: str, disposition: str, matter: str | None = None) -> None:
-    """The held mail has come to another end."""
-    mail = desk.book.get(Mail, mail_key)
-    if mail is not None:
-        desk.put(replace(mail, disposition=disposition, matter=matter or mail.matter))  # type: ignore[arg-type]
-
-
 # -- by mail ---------------------------------------------------------------------------------------------------------
 
 
 def _matter(desk: Desk, letter: Letter) -> str | None:
-    """What the mail answers: a notice of ours, or a mail that moved something; else by number in its subject."""
+    """What the mail answers: a notice of ours, or a mail that moved something; else by what its subject says."""
     for parent in letter.parents:
-        if notice := desk.book.notice_by_id(parent):
-            return notice.matter
-        if (mail := desk.book.mail_by_id(parent)) and mail.matter:
-            return mail.matter
+        moved = desk.book.notice_by_id(parent) or desk.book.mail_by_id(parent)
+        if moved and _handler(moved.matter):
+            return moved.matter
     if not letter.follows_up:
         return None
     for number in letter.numbers:
         for kind, name in ((Complaint, "complaint"), (Report, "report")):
             if desk.book.get(kind, number):
                 return f"{name}:{number}"
-    return _only_complaint(desk, letter)
+    return None if letter.parents else _by_subject(desk, letter)
 
 
-def _only_complaint(desk: Desk, letter: Letter) -> str | None:
-    """The complaint that 回复: 投诉-XX项目 must mean when its client wrote no In-Reply-To and just one is live."""
-    if letter.reading.kind != "complaint" or letter.reading.project is None:
-        return None
-    live = [c for c in desk.book.find(Complaint, project=letter.reading.project) if c.state in complaints.LIVE]
+_HELD_SUBJECT = re.compile(r"待确认第\s*([0-9]{1,9})\s*项")
+_MONTH_SUBJECT = re.compile(r"请确认\s*([0-9]{4}-[0-9]{2})\s*绩效")
+
+
+def _by_subject(desk: Desk, letter: Letter) -> str | None:
+    """What a reply means whose client wrote no In-Reply-To: our own subject, or 投诉-XX项目 when just one is live."""
+    if found := _HELD_SUBJECT.search(letter.subject):
+        return f"held:{found[1]}"
+    if found := _MONTH_SUBJECT.search(letter.subject):
+        return f"month:{found[1]}"
+    live = complaints.live(desk, letter) if letter.reading.kind == "complaint" else []
     return live[0].matter if len(live) == 1 else None
+
+
+def _to_unknown(desk: Desk, letter: Letter, _: str) -> Ending | None:
+    """A manager's word on a complaint that cannot be told for certain: asked again, never guessed, never lost."""
+    answer = letter.reading.answer
+    decides = answer is not None and answer.word not in ("withdraw", "object")
+    if not decides or not letter.follows_up or letter.reading.kind != "complaint" or _decider(desk, letter)[0] is None:
+        return None
+    unclear = Verdict(False, "不能确定您答复的是哪一次投诉，请直接回复那次投诉的邮件，或在正文写明它的编号。")
+    return _answered(desk, letter, f"mail:{letter.key}", lambda a, by: unclear, "投诉")
 
 
 def _decider(desk: Desk, letter: Letter) -> tuple[Person | None, Finding | None]:
     """Who decides by this mail, None if the sender is not one who may; and why the mail is not believed (domain §9)."""
     person = desk.mapping.roster.get(letter.person)
-    if person is None or person.role not in desk.mapping.pay.may_decide:
+    present = person is not None and person.active(desk.mapping.calendar.day(letter.received))
+    if person is None or not present or person.role not in desk.mapping.pay.may_decide:
         return None, Finding("may_not_decide", "发件人无权作此决定。")
     if letter.doubtful:
         return person, Finding("undecodable", "邮件中有无法解码的文字，不能作为决定。")
@@ -233,13 +268,19 @@ def _decider(desk: Desk, letter: Letter) -> tuple[Person | None, Finding | None]
     return person, unverified(letter, kind.trust if kind else "authenticated", "决定")
 
 
-def _answered(desk: Desk, letter: Letter, matter: str, act: Callable[[Answer, str], Verdict], what: str) -> Ending:
-    """Carries out a manager's answer by `act` and confirms it, or asks again."""
+def _answered(
+    desk: Desk, letter: Letter, matter: str, act: Callable[[Answer, str], Verdict], what: str
+) -> Ending | None:
+    """Carries out a manager's answer by `act` and confirms it, or asks again.
+
+    None: it is no answer, but a mail of a kind from somebody who has nothing to decide, and goes its own way.
+    """
     person, problem = _decider(desk, letter)
     if person is None:
-        return Ending("discussion", matter, (problem,) if problem else ())
+        return None if letter.reading.kind else Ending("discussion", matter, (problem,) if problem else ())
     if problem:
-        return desk.hold(letter, "mail", problem.code, problem.text, choices=("确认", "驳回"))
+        held = desk.hold(letter, "mail", problem.code, problem.text, choices=("确认", "驳回"))
+        return replace(held, kind="decision")
     answer = letter.reading.answer
     verdict = act(answer, person.name) if answer else Verdict(False, "没有看懂答复。")
     context: dict[str, Any] = {"matter": what, "answer": answer.line if answer else letter.excerpt[:60]}
@@ -281,8 +322,10 @@ def _to_month(desk: Desk, letter: Letter, matter: str) -> Ending | None:
     def act(answer: Answer, by: str) -> Verdict:
         if answer.word != "accept":
             return Verdict(False, "如无异议请答复 确认；对某次投诉有异议，请先回复那次投诉的邮件。")
-        problem = months.close(desk, month, by)
-        return Verdict(problem is None, problem or f"{month} 已关账。")
+        if problem := months.close(desk, month, by):
+            return Verdict(False, problem)
+        newer = months.since_draft(desk, month, by)
+        return Verdict(True, f"{month} 已关账。" + (f"草稿发出以后入账的也在内：{'、'.join(newer)}。" if newer else ""))
 
     return _answered(desk, letter, matter, act, f"{month} 月绩效台账")
 
@@ -300,13 +343,19 @@ def _to_complaint(desk: Desk, letter: Letter, matter: str) -> Ending | None:
 def _to_ledger(desk: Desk, letter: Letter, matter: str) -> Ending | None:
     """A reply to a told consequence is about the complaint that set it off."""
     entry = desk.book.get(LedgerEntry, matter.removeprefix("ledger:"))
-    return _to_complaint(desk, letter, f"complaint:{entry.complaints[-1]}") if entry else None
+    if entry is None:
+        return None
+    found = [c for number in entry.complaints if (c := desk.book.get(Complaint, number))]
+    counted = [c for c in found if (c.state, c.engineer) == ("counted", entry.engineer)]
+    return _to_complaint(desk, letter, (counted or found)[-1].matter)
 
 
 def _objection(desk: Desk, letter: Letter, record: Complaint) -> Ending:
     """异议 goes to the manager for a decision; it moves nothing by itself (domain §4)."""
     if letter.person is None or letter.person != record.engineer:
         return Ending.of("discussion", "not_concerned", "只有被投诉的工程师可以提出异议。", matter=record.matter)
+    if record.state != "counted":
+        return Ending.of("discussion", "already_out", f"投诉 {record.number} 已不计。", matter=record.matter)
     ending = desk.hold(
         letter,
         "objection",

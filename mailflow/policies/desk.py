@@ -12,7 +12,7 @@ from mailflow.core.book import Book, Overlay
 from mailflow.core.findings import Finding
 from mailflow.core.mapping import Mapping
 from mailflow.core.people import Person
-from mailflow.core.records import Case, Counter, Disposition, Due, Held, Notice, Row
+from mailflow.core.records import Case, Counter, Disposition, Due, Held, Mail, Notice, Row
 from mailflow.policies.letter import Letter
 
 
@@ -38,8 +38,8 @@ class Desk:
     base: Book
     mapping: Mapping
     now: datetime
-    route: Callable[[Desk, Letter], Ending]
-    """Where a mail goes by its kind; for a held mail that the manager accepts."""
+    resume: Callable[[Desk, Letter], Ending]
+    """How a held mail goes on that the manager accepts."""
     book: Overlay = field(init=False)
 
     def __post_init__(self) -> None:
@@ -105,6 +105,25 @@ class Desk:
         )
         if person.active(day) and self.book.get(Notice, notice.key) is None:
             self.put(notice)
+
+    def again(self, matter: str, person: Person, step: str) -> str:
+        """`step`, or step:2, step:3 … for what `person` was told before and what has become true once more."""
+        told = [n for n in self.book.find(Notice, matter=matter) if n.person == person.name]
+        times = sum(n.step.partition(":")[0] == step for n in told)
+        return f"{step}:{times + 1}" if times else step
+
+    def end_mail(self, key: str, disposition: Disposition, matter: str | None = None) -> None:
+        """A mail that was held has come to another end."""
+        mail = self.book.get(Mail, key)
+        if mail is not None:
+            self.put(replace(mail, disposition=disposition, matter=matter or mail.matter))
+
+    def close(self, held: Held, result: str) -> None:
+        """What waited for the manager has been settled in another way: nothing stays open in 待确认."""
+        self.put(replace(held, state="decided", decided=self.now, result=result))
+        mail = self.book.get(Mail, held.mail)
+        if mail is not None and mail.disposition == "held" and not self.book.find(Held, mail=held.mail, state="open"):
+            self.end_mail(held.mail, "decided")
 
     def hold(
         self,

@@ -33,23 +33,28 @@ class Consequence:
     cause: str = field(compare=False)
 
 
-def consequences(complaints: list[Complaint], rules_of: dict[str, Pay], opening: int | None) -> list[Consequence]:
-    """What the counted `complaints` of one engineer, in their order, lead to.
+@dataclass(frozen=True)
+class Terms:
+    """What one month is reckoned under."""
 
-    Args:
-        rules_of: the pay rules by month: those of a closed month are the ones it was closed under.
-        opening: the engineer's grade at the opening of the ledger; None where it is not known: no floor then.
-    """
+    pay: Pay
+    opening: int | None
+    """The engineer's grade at the opening of the ledger; None where it is not known: no floor then."""
+
+
+def consequences(complaints: list[Complaint], terms: dict[str, Terms]) -> list[Consequence]:
+    """What the counted `complaints` of one engineer, in their order, lead to. `terms`: by month."""
     found: list[Consequence] = []
-    grade = opening
+    lowered = 0
     for position, complaint in enumerate(complaints):
-        pay = rules_of[complaint.month]
+        pay, opening = terms[complaint.month].pay, terms[complaint.month].opening
         for rule in _applying(pay, complaints[: position + 1]):
             group = _scope(rule, complaints[: position + 1])
             grades = rule.grades
-            if rule.effect == "demote" and grade is not None:
-                grades = max(0, min(grades, grade - floor_level(pay)))
-                grade -= grades
+            if rule.effect == "demote":
+                if opening is not None:
+                    grades = max(0, min(grades, opening - lowered - floor_level(pay)))
+                lowered += grades
             found.append(_consequence(rule, group, grades))
     return found
 
@@ -96,15 +101,14 @@ def of_entry(entry: LedgerEntry) -> Consequence:
     )
 
 
-def regrade(desk: Desk, engineer: str, reason: str = "") -> None:
-    """Books what changed for `engineer`, and tells the engineer (domain §4).
+def regrade(desk: Desk, engineer: str, reason: str) -> None:
+    """Books what changed for `engineer`, and tells the engineer (domain §4), once for all that changed together.
 
-    `reason` says in Chinese why something is taken back; "" when a complaint was simply added.
+    `reason` says in Chinese why something is taken back or booked into a later month.
     """
     complaints = desk.book.counted(engineer)
     person = desk.mapping.roster.get(engineer)
-    opening = level(person.grade, desk.mapping.pay) if person else None
-    wanted = consequences(complaints, {c.month: _pay_of(desk, c.month) for c in complaints}, opening)
+    wanted = consequences(complaints, {c.month: _terms(desk, engineer, c.month) for c in complaints})
     standing = desk.book.standing(engineer)
     kept = {of_entry(entry) for entry in standing}
     booked = [_take_back(desk, entry, reason) for entry in standing if of_entry(entry) not in wanted]
@@ -129,10 +133,14 @@ def regrade_all(desk: Desk, reason: str) -> None:
         regrade(desk, engineer, reason)
 
 
-def _pay_of(desk: Desk, month: str) -> Pay:
+def _terms(desk: Desk, engineer: str, month: str) -> Terms:
     """A closed month never changes under a new mapping (architecture, "Mappings are versioned")."""
     closed = desk.book.get(Month, month)
-    return Pay.model_validate_json(closed.pay) if closed else desk.mapping.pay
+    pay = Pay.model_validate_json(closed.pay) if closed else desk.mapping.pay
+    if closed and engineer in closed.grades:
+        return Terms(pay, level(closed.grades[engineer], pay))
+    person = desk.mapping.roster.get(engineer)
+    return Terms(pay, level(person.grade, pay) if person else None)
 
 
 def _open_month(desk: Desk, for_month: str) -> str:
@@ -148,7 +156,7 @@ def _open_month(desk: Desk, for_month: str) -> str:
 def _book(desk: Desk, engineer: str, consequence: Consequence, reason: str) -> LedgerEntry:
     month = _open_month(desk, consequence.month)
     adjusting = month != consequence.month
-    why = f"调整{consequence.month}：{reason or '该月关账后才收到投诉'}。" if adjusting else ""
+    why = f"调整{consequence.month}：{reason}。" if adjusting else ""
     entry = LedgerEntry(
         number=f"L{desk.number('ledger'):06d}",
         engineer=engineer,
@@ -176,7 +184,7 @@ def _take_back(desk: Desk, entry: LedgerEntry, reason: str) -> LedgerEntry:
         number=f"L{desk.number('ledger'):06d}",
         month=month,
         grades=-entry.grades,
-        cause=f"冲销 {entry.number}：{reason or '按投诉的先后重新计算'}",
+        cause=f"冲销 {entry.number}：{reason}，重新计算",
         adjusting=month != entry.for_month,
         reverses=entry.number,
         time=desk.now,

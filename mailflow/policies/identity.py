@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mailflow.core.records import Mail
+from mailflow.policies import complaints
 from mailflow.policies.desk import Desk, Ending
 from mailflow.policies.letter import Letter
 
@@ -21,6 +22,9 @@ def copy(desk: Desk, letter: Letter) -> Ending | None:
     """The same mail again: in a second mailbox, redelivered, or read anew after UIDVALIDITY changed."""
     for mail in desk.book.find(Mail, content=letter.content):
         if mail.message_id == letter.message_id:
+            record = complaints.by_matter(desk, mail.matter)
+            if record is not None and record.mail == mail.key:
+                complaints.seen_earlier(desk, record, letter)
             return Ending("copy", mail.matter, kind=mail.kind)
     return None
 

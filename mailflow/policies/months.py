@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from mailflow.core.calendar import next_month
 from mailflow.core.grades import label, level
 from mailflow.core.people import Person
-from mailflow.core.records import Complaint, Due, Held, LedgerEntry, Month
+from mailflow.core.records import Complaint, Due, Held, LedgerEntry, Month, Notice
 from mailflow.policies.desk import Desk
 from mailflow.policies.grades import by_engineer, entry_context
 
 DRAFT = "draft"
+_MONTH = re.compile(r"[0-9]{4}-(?:0[1-9]|1[0-2])")
 
 
 def matter_of(month: str) -> str:
@@ -29,23 +31,33 @@ def send_draft(desk: Desk, due: Due) -> None:
     """Sends the draft of a month that is not closed yet, and sees to the next month's."""
     month = due.matter.removeprefix("month:")
     schedule_draft(desk, next_month(month))
-    if not desk.book.is_closed(month):
+    if desk.mapping.reminders.month_draft and not desk.book.is_closed(month):
         for manager in desk.mapping.managers():
             desk.notify("month_draft", manager, matter=due.matter, step=DRAFT, context=_draft(desk, month))
 
 
 def close(desk: Desk, month: str, by: str) -> str | None:
     """Closes `month`. Returns why not, in Chinese, or None."""
+    if not _MONTH.fullmatch(month):
+        return f"月份应写成 2026-11，而不是 {month}"
     known = desk.book.get(Month, month)
     if known is not None:
         return f"{month} 已由 {known.by} 于 {desk.when(known.closed)} 关账。"
     if month > desk.mapping.calendar.month(desk.now):
         return f"{month} 还没有开始，不能关账。"
     pay = desk.mapping.pay.model_dump_json(by_alias=True)
-    desk.put(Month(month=month, closed=desk.now, by=by, mapping=desk.mapping.version, pay=pay))
+    grades = {person.name: person.grade for person in desk.mapping.roster}
+    desk.put(Month(month=month, closed=desk.now, by=by, mapping=desk.mapping.version, pay=pay, grades=grades))
     desk.done(matter_of(month), DRAFT)
     schedule_draft(desk, next_month(month))
     return None
+
+
+def since_draft(desk: Desk, month: str, manager: str) -> list[str]:
+    """The entries of `month` that were booked after `manager` was sent its draft: numbers, in order."""
+    draft = desk.book.get(Notice, f"{matter_of(month)}|{manager}|{DRAFT}")
+    shown = {entry["number"] for entry in draft.context["entries"]} if draft else set()
+    return [e.number for e in desk.book.find(LedgerEntry, month=month) if draft and e.number not in shown]
 
 
 def _draft(desk: Desk, month: str) -> dict[str, Any]:

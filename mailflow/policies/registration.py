@@ -19,8 +19,10 @@ _PEOPLE = {"第一责任售前": "first", "第二售前": "second", "责任销�
 _HINTS = {"客户": "客户单位的名称", "第一责任售前": "人员名册上的姓名，重名时带区分，例如 张三(华东)"}
 
 
-def registration(desk: Desk, letter: Letter) -> Ending:
+def registration(desk: Desk, letter: Letter) -> Ending | None:
     """A mail whose subject says 立项: registers a project, or changes a registered one."""
+    if letter.follows_up and letter.person is None:
+        return None
     if letter.follows_up and not letter.reading.fields:
         return Ending.of("discussion", "no_new_fields", "立项邮件的回复或转发，没有新的内容。")
     kind = desk.mapping.kinds_by_id["registration"]
@@ -35,20 +37,22 @@ def registration(desk: Desk, letter: Letter) -> Ending:
         return desk.hold(letter, "mail", problem.code, problem.text, choices=("确认", "驳回"))
     desk.put(project)
     reports.move_to(desk, project)
-    registration_requests.registered(desk, project, letter)
+    registration_requests.registered(desk, project, letter.key)
     if letter.reading.missing:
         _ask_to_complete(desk, letter, [])
     return Ending("recorded", f"project:{project.name}", kind="registration")
 
 
 def from_mapping(desk: Desk, mapping: Mapping) -> None:
-    """Projects that mappings/projects.toml registers. One that was registered by mail is left as mail has it."""
+    """Projects that mappings/projects.toml registers. One registered by verified mail is left as mail has it."""
     for seed in mapping.projects:
         known = desk.book.get(Project, seed.name)
-        if known is None or known.mail is None:
+        if known is None or known.mail is None or not known.verified:
             project = Project(verified=True, mail=None, asked=None, **seed.model_dump())
+            project = _since(desk, known, project)
             desk.put(project)
             reports.move_to(desk, project)
+            registration_requests.registered(desk, project)
 
 
 def _people(desk: Desk, letter: Letter) -> tuple[dict[str, str], list[Finding]]:
@@ -84,9 +88,11 @@ def _project(desk: Desk, letter: Letter, known: Project | None, people: dict[str
     bad = set(letter.reading.vague)
     texts = {a: v for n, a in _TEXTS.items() if n not in bad and (v := letter.reading.fields.get(n))}
     if known is not None:
-        changed = replace(known, **{**texts, **people})  # type: ignore[arg-type]  # all of these are texts
-        # Said again without a change it stays the row it was, and as well verified as it was.
-        return changed if changed == known else replace(changed, mail=letter.key, verified=_verified(letter))
+        # What is verified is who the first engineer is: a mail that does not say so verifies nothing.
+        verified = known.verified or (_verified(letter) and "first" in people)
+        changed = replace(known, **{**texts, **people}, verified=verified)  # type: ignore[arg-type]  # all texts
+        # Said again without a change it stays the row it was.
+        return changed if changed == known else _since(desk, known, replace(changed, mail=letter.key))
     author = desk.mapping.roster.get(letter.person)
     if author is not None and author.role == "sales":
         people = {"sales": author.name, **people}
@@ -98,6 +104,12 @@ def _project(desk: Desk, letter: Letter, known: Project | None, people: dict[str
         **texts,  # type: ignore[arg-type]
         **people,  # type: ignore[arg-type]
     )
+
+
+def _since(desk: Desk, known: Project | None, project: Project) -> Project:
+    """Earlier complaints stay with the engineer who was first when they were received, later ones fetched included."""
+    since = desk.now if known and known.first and known.first != project.first else known.first_since if known else None
+    return replace(project, first_since=since)
 
 
 def _verified(letter: Letter) -> bool:

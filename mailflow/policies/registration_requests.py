@@ -31,7 +31,8 @@ def ask(desk: Desk, letter: Letter, report: Report) -> None:
         title=f"督促立项：{report.project}",
         data={"reports": [report.number], "engineer": report.writer, "asked": 0},
     )
-    _ask_again(desk, case)
+    # Asked at the next tick, whose clock is the real one: a mail fetched days late is not asked about twice at once.
+    desk.later(f"case:{case.number}", "ask:0", desk.now)
 
 
 def fall_due(desk: Desk, due: Due) -> None:
@@ -45,15 +46,14 @@ def fall_due(desk: Desk, due: Due) -> None:
         _stop(desk, case)
 
 
-def registered(desk: Desk, project: Project, letter: Letter) -> None:
-    """Ends the requests for `project`."""
-    for place in {place_of(name) for name in (project.name, *project.aliases)}:
-        case = _open_case(desk, place) or next(
-            iter(desk.book.find(Case, kind=KIND, place=place, state="stopped")), None
-        )
-        if case is not None:
-            done = replace(case, state="registered", project=project.name, changed=letter.received)
-            desk.put(replace(done, closed=letter.received, mails=(*case.mails, letter.key)))
+def registered(desk: Desk, project: Project, mail: str | None = None) -> None:
+    """Ends the requests for `project`, by the mail with the key `mail` if it was registered by mail."""
+    for place in sorted({place_of(name) for name in (project.name, *project.aliases)}):
+        for case in desk.book.find(Case, kind=KIND, place=place):
+            if case.state in ("asked", "stopped"):
+                mails = (*case.mails, mail) if mail else case.mails
+                done = replace(case, state="registered", project=project.name, changed=desk.now, closed=desk.now)
+                desk.put(replace(done, mails=mails))
 
 
 def _open_case(desk: Desk, place: str) -> Case | None:
@@ -71,6 +71,8 @@ def _ask_again(desk: Desk, case: Case) -> None:
     desk.put(replace(case, changed=desk.now, data={**case.data, "asked": asked}))
     next_due = desk.in_working_days(desk.mapping.reminders.registration_every)
     sales = desk.mapping.roster.get(case.owner)
+    if sales and not sales.active(desk.mapping.calendar.day(desk.now)):
+        sales = None
     subject = f"立项-{case.project}"
     for person in (sales,) if sales else desk.mapping.managers():
         desk.notify(

@@ -27,9 +27,11 @@ HINTS = {
 }
 
 
-def communication(desk: Desk, letter: Letter) -> Ending:
+def communication(desk: Desk, letter: Letter) -> Ending | None:
     """A mail whose subject says 客户沟通."""
-    if letter.follows_up and not letter.reading.fields:
+    if letter.follows_up and letter.person is None:
+        return None
+    if letter.follows_up and (not letter.reading.fields or not _reports(desk, letter)):
         return _bare_follow_up(desk, letter)
     if problem := _doubt(desk, letter):
         return desk.hold(letter, "mail", problem.code, problem.text, choices=("确认", "驳回"))
@@ -37,7 +39,7 @@ def communication(desk: Desk, letter: Letter) -> Ending:
         return Ending.of("duplicate", "resent", "24小时内重发的同一份报告，不重复记。", matter=first.matter)
     report = _new(desk, letter)
     desk.put(report)
-    _told(desk, report, letter)
+    _told(desk, report)
     if not report.registered:
         registration_requests.ask(desk, letter, report)
     if report.result:
@@ -51,13 +53,36 @@ def reply(desk: Desk, letter: Letter, number: str) -> Ending | None:
     A further complete report in the same thread (None is returned) is one of its own, and may solve the leftover.
     """
     report = desk.book.get(Report, number)
-    if report is None or letter.person != report.writer:
+    if report is None or letter.person != report.writer or not _continues(letter, report):
         return None
-    if case := _named_leftover(desk, letter, report):
-        return _solve_named(desk, letter, report, case)
-    if report.state == "incomplete" and letter.reading.fields and not letter.is_forward:
-        return _complete(desk, letter, report)
-    return None
+    # Only who reports 成功 names what was solved; the subject of a reply carries the report's own number anyway.
+    named = _named_leftovers(desk, letter, report) if report.result == SOLVED else []
+    completes = report.state == "incomplete" and bool(letter.reading.fields) and not letter.is_forward
+    if not named and not completes:
+        return None
+    problem = None if letter.accepted else refusal(letter, desk.mapping.kinds_by_id["communication"], desk.mapping)
+    if problem:
+        return desk.hold(letter, "mail", problem.code, problem.text, choices=("确认", "驳回"))
+    report = replace(report, mails=(*report.mails, letter.key))
+    if completes:
+        report = _completed(desk, letter, report)
+    desk.put(report)
+    for case in named:
+        report = _solve(desk, letter, report, case)
+    return _ending(desk, letter, report)
+
+
+def _continues(letter: Letter, report: Report) -> bool:
+    """Not a mail of another kind, or about another project, that was merely written by way of "reply"."""
+    written = letter.reading.project or letter.reading.project_text
+    return letter.reading.kind in (None, "communication") and (not written or place_of(written) == report.place)
+
+
+def _reports(desk: Desk, letter: Letter) -> bool:
+    """Whether the sender writes reports at all: others merely quote them."""
+    person = desk.mapping.roster.get(letter.person)
+    senders = desk.mapping.kinds_by_id["communication"].senders
+    return person is not None and (not senders or person.role in senders)
 
 
 def _bare_follow_up(desk: Desk, letter: Letter) -> Ending:
@@ -79,8 +104,11 @@ def _doubt(desk: Desk, letter: Letter) -> Finding | None:
 
 
 def _sent_before(desk: Desk, letter: Letter) -> Mail | None:
+    hours = desk.mapping.pay.resend_hours
     for mail in desk.book.find(Mail, resend=letter.resend):
-        if mail.matter and desk.within(mail.received, letter.received, desk.mapping.pay.resend_hours):
+        # One that was held and is accepted now is in the book itself.
+        first = mail.key != letter.key and mail.matter and mail.disposition not in ("duplicate", "copy")
+        if first and desk.within(mail.received, letter.received, hours):
             return mail
     return None
 
@@ -126,20 +154,24 @@ def _state(desk: Desk, letter: Letter, report: Report) -> dict[str, Any]:
         missing = dict.fromkeys(name for name in report.missing if name not in given)
         if reading.fields.get("沟通结果") == LEFT and not (report.leftover or reading.fields.get("遗留问题描述")):
             missing["遗留问题描述"] = None
+        if reading.fields.get("沟通结果") == SOLVED:
+            missing.pop("遗留问题描述", None)
     return {"missing": tuple(missing), "state": "incomplete" if missing else "complete"}
 
 
-def _complete(desk: Desk, letter: Letter, report: Report) -> Ending:
-    had_result = _usable_result(report)
-    report = replace(_filled(desk, letter, report), mails=(*report.mails, letter.key))
+def _completed(desk: Desk, letter: Letter, report: Report) -> Report:
+    """`report` with what a reply adds, and what follows from a result that is new."""
+    before, report = report.result, _filled(desk, letter, report)
     desk.put(report)
-    if not had_result and _usable_result(report):
-        report = _result(desk, letter, report)
-    return _ending(desk, letter, report)
-
-
-def _usable_result(report: Report) -> bool:
-    return report.result in (SOLVED, LEFT) and "沟通结果" not in report.missing
+    case = desk.book.get(Case, report.case) if report.case else None
+    own = case if case and case.state == "open" else None
+    if own and report.result == SOLVED:
+        return _solve(desk, letter, report, own)
+    if own and report.result == LEFT:
+        desk.put(replace(own, title=report.leftover or own.title, mails=(*own.mails, letter.key)))
+    elif report.result != before:
+        return _result(desk, letter, report)
+    return report
 
 
 def _ending(desk: Desk, letter: Letter, report: Report) -> Ending:
@@ -166,7 +198,7 @@ def _ending(desk: Desk, letter: Letter, report: Report) -> Ending:
     return Ending("recorded", matter, (Finding("report_incomplete", text),), kind="communication")
 
 
-def _told(desk: Desk, report: Report, letter: Letter) -> None:
+def _told(desk: Desk, report: Report) -> None:
     """Written by another than the project's first engineer: the first is told, the support manager copied."""
     first = desk.mapping.roster.get(report.engineer)
     if first is None or first.name == report.writer:
@@ -181,7 +213,7 @@ def _told(desk: Desk, report: Report, letter: Letter) -> None:
             "number": report.number,
             "project": report.project,
             "writer": report.writer,
-            "received": desk.when(letter.received),
+            "received": desk.when(report.received),
             "result": report.result or "",
             "problem": report.problem or "",
             "leftover": report.leftover or "",
@@ -198,13 +230,14 @@ def _result(desk: Desk, letter: Letter, report: Report) -> Report:
         return _open(desk, letter, report)
     if report.result != SOLVED:
         return report
-    case = _by_thread(desk, letter) or _named_leftover(desk, letter, report)
-    if case is None:
-        candidates = _open_leftovers(desk, report)
-        case = candidates[0] if len(candidates) == 1 else None
-        if len(candidates) > 1:
-            _ask_which(desk, letter, report, candidates)
-    return _solve(desk, letter, report, case) if case else report
+    told = _by_thread(desk, letter) or _named_leftovers(desk, letter, report)
+    cases = told or _open_leftovers(desk, report)
+    if len(cases) > 1 and not told:
+        _ask_which(desk, letter, report, cases)
+        return report
+    for case in cases:
+        report = _solve(desk, letter, report, case)
+    return report
 
 
 def _open(desk: Desk, letter: Letter, report: Report) -> Report:
@@ -237,36 +270,32 @@ def _solve(desk: Desk, letter: Letter, report: Report, case: Case) -> Report:
     return report
 
 
-def _solve_named(desk: Desk, letter: Letter, report: Report, case: Case) -> Ending:
-    report = replace(_solve(desk, letter, report, case), mails=(*report.mails, letter.key))
-    desk.put(report)
-    return Ending("recorded", f"report:{report.number}", kind="communication")
-
-
 def _open_leftovers(desk: Desk, report: Report) -> list[Case]:
     """Open leftovers of that project and engineer (domain §3)."""
     found = desk.book.find(Case, place=report.place, kind=LEFTOVER, state="open")
     return [c for c in found if c.owner == report.writer and c.number != report.case]
 
 
-def _by_thread(desk: Desk, letter: Letter) -> Case | None:
+def _by_thread(desk: Desk, letter: Letter) -> list[Case]:
+    """The open leftover of the report that the mail answers."""
     for parent in letter.parents:
         mail = desk.book.mail_by_id(parent)
         report = desk.book.get(Report, (mail.matter or "").removeprefix("report:")) if mail else None
         case = desk.book.get(Case, report.case) if report and report.case else None
         if case and case.state == "open":
-            return case
-    return None
+            return [case]
+    return []
 
 
-def _named_leftover(desk: Desk, letter: Letter, report: Report) -> Case | None:
-    """The open leftover of the same project whose number, or whose report's number, the mail carries."""
+def _named_leftovers(desk: Desk, letter: Letter, report: Report) -> list[Case]:
+    """The open leftovers of the same project whose number, or whose report's number, the mail carries."""
+    found: dict[str, Case] = {}
     for number in letter.numbers:
         named = desk.book.get(Report, number)
         case = desk.book.get(Case, named.case if named and named.case else number)
         if case and (case.kind, case.state, case.place) == (LEFTOVER, "open", report.place):
-            return case
-    return None
+            found[case.number] = case
+    return list(found.values())
 
 
 def _ask_which(desk: Desk, letter: Letter, report: Report, candidates: list[Case]) -> None:
@@ -296,11 +325,12 @@ def _ask_which(desk: Desk, letter: Letter, report: Report, candidates: list[Case
 
 def move_to(desk: Desk, project: Project) -> None:
     """Registering moves what was kept under 未立项 to its place (domain §3)."""
-    for place in {place_of(name) for name in (project.name, *project.aliases)}:
+    for place in sorted({place_of(name) for name in (project.name, *project.aliases)}):
         for report in desk.book.find(Report, place=place, registered=False):
             moved = replace(
                 report, project=project.name, place=place_of(project.name), registered=True, engineer=project.first
             )
             desk.put(moved)
+            _told(desk, moved)
         for case in desk.book.find(Case, place=place, kind=LEFTOVER):
             desk.put(replace(case, project=project.name, place=place_of(project.name)))

@@ -5,11 +5,43 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mailflow.core.findings import Finding
-from mailflow.core.records import Complaint
+from mailflow.core.records import Complaint, Held
+from mailflow.core.register import place_of
 from mailflow.policies import complaints
 from mailflow.policies.access import unverified
 from mailflow.policies.desk import Desk, Ending
 from mailflow.policies.letter import Letter
+
+NOT_FOUND = ("no_complaint", "original_unknown")
+"""Why a withdrawal is held whose complaint may still come."""
+
+
+def complaint(desk: Desk, letter: Letter) -> Ending:
+    """A complaint; and the withdrawal of it that was fetched first, so that the order of fetching changes nothing."""
+    ending = complaints.complaint(desk, letter)
+    record = complaints.by_matter(desk, ending.matter)
+    if record is None or record.mail != letter.key:
+        return ending
+    for held in desk.book.find(Held, state="open"):
+        waiting = Letter.model_validate_json(held.letter or "") if held.reason in NOT_FOUND else None
+        if waiting is not None and _meant(held, waiting, letter) and _refusal(desk, waiting, record) is None:
+            complaints.take_out(desk, record, "withdrawn", f"{waiting.person}撤诉")
+            desk.close(held, f"投诉 {record.number} 已撤诉。")
+            desk.end_mail(held.mail, "decided", record.matter)
+            return replace(ending, disposition="decided" if ending.disposition == "held" else ending.disposition)
+    return ending
+
+
+def _meant(held: Held, waiting: Letter, letter: Letter) -> bool:
+    """Whether the withdrawal that waits answers this complaint, or names its project and was received after it."""
+    if letter.message_id in waiting.parents or held.reason == "original_unknown":
+        return letter.message_id in waiting.parents
+    same = place_of(_project(waiting)) == place_of(_project(letter)) and waiting.person == letter.person
+    return same and waiting.received >= letter.received
+
+
+def _project(letter: Letter) -> str:
+    return letter.reading.project or letter.reading.project_text or ""
 
 
 def reply(desk: Desk, letter: Letter) -> Ending | None:
@@ -30,7 +62,12 @@ def withdrawal(desk: Desk, letter: Letter) -> Ending:
 
 
 def _withdraw(desk: Desk, letter: Letter) -> Ending:
-    found = _of_thread(desk, letter) or _of_project(desk, letter)
+    found = _of_thread(desk, letter)
+    replies = letter.follows_up or letter.reading.kind != "withdrawal"
+    if not found and replies and complaints.answers_unknown(desk, letter):
+        text = "没有收到过这封撤诉邮件所回复的投诉，请指定投诉编号；那封投诉到达时会自动撤销。"
+        return desk.hold(letter, "withdrawal", "original_unknown", text, choices=("指定 编号", "驳回"))
+    found = found or _of_project(desk, letter)
     live = [c for c in found if c.state in complaints.LIVE]
     if found and not live:
         return Ending.of("discussion", "already_out", f"投诉 {found[0].number} 已不计。", matter=found[0].matter)
@@ -46,20 +83,19 @@ def _withdraw(desk: Desk, letter: Letter) -> Ending:
 
 
 def _of_thread(desk: Desk, letter: Letter) -> list[Complaint]:
-    """The complaint that the mail answers, or whose number it carries."""
-    for parent in letter.parents:
-        mail, notice = desk.book.mail_by_id(parent), desk.book.notice_by_id(parent)
-        record = complaints.by_matter(desk, mail.matter if mail else notice.matter if notice else None)
-        if record is not None:
-            return [record]
-    return [c for n in letter.numbers if (c := desk.book.get(Complaint, n))]
+    """The complaint that the mail answers, or those whose numbers it carries."""
+    if record := complaints.of_parents(desk, letter):
+        return [record]
+    named = (complaints.by_matter(desk, f"complaint:{number}") for number in letter.numbers)
+    return list({c.number: c for c in named if c}.values())
 
 
 def _of_project(desk: Desk, letter: Letter) -> list[Complaint]:
-    """The sender's complaints about the project; everybody's where the sender may withdraw for others."""
-    if letter.reading.project is None:
-        return []
-    found = [c for c in desk.book.find(Complaint, project=letter.reading.project) if c.state != "duplicate"]
+    """The sender's complaints about the project so far; everybody's where the sender may withdraw for others."""
+    found = [c for c in complaints.live(desk, letter) if c.received <= letter.received]
+    if not found:
+        taken_out = desk.book.find(Complaint, project=letter.reading.project or letter.reading.project_text)
+        found = [c for c in taken_out if c.state in ("withdrawn", "dismissed")]
     return found if _may_for_others(desk, letter) else [c for c in found if c.complainant == letter.person]
 
 
@@ -71,6 +107,9 @@ def _may_for_others(desk: Desk, letter: Letter) -> bool:
 def _refusal(desk: Desk, letter: Letter, record: Complaint) -> Finding | None:
     if letter.person is None or (letter.person != record.complainant and not _may_for_others(desk, letter)):
         return Finding("not_the_complainant", f"撤诉人不是投诉 {record.number} 的投诉人。")
+    person = desk.mapping.roster.get(letter.person)
+    if person is None or not person.active(desk.mapping.calendar.day(letter.received)):
+        return Finding("sender_left", f"{letter.person} 当天不在职，不能撤诉。")
     if letter.doubtful:
         return Finding("undecodable", "邮件中有无法解码的文字，不能据此撤诉。")
     return unverified(letter, desk.mapping.kinds_by_id["withdrawal"].trust, "撤诉")
