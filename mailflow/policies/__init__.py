@@ -81,7 +81,7 @@ def decide(book: Book, fact: Fact, mapping: Mapping) -> Outcome:
         case MappingFact():
             desk = Desk(book, mapping, fact.time, resume)
             registration.from_mapping(desk, mapping)
-            months.schedule_draft(desk, mapping.calendar.month(fact.time))
+            months.begin(desk)
             regrade_all(desk, "绩效规则或名册有更改")
             return Outcome(tuple(desk.book.changes()))
 

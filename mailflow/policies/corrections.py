@@ -27,7 +27,7 @@ def near_miss(desk: Desk, letter: Letter) -> Ending | None:
             "subject": letter.subject,
             "received": desk.when(letter.received),
             "understood": _understood(reading, kind.name),
-            "findings": [f.text for f in reading.findings],
+            "findings": [f.text for f in reading.findings if f.code != "near_miss"],
             "corrected": reading.corrected or "",
             "mailto": mailto(desk, reading.corrected) if reading.corrected else "",
         },

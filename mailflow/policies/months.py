@@ -8,11 +8,13 @@ from typing import Any
 from mailflow.core.calendar import next_month
 from mailflow.core.grades import label, level
 from mailflow.core.people import Person
-from mailflow.core.records import Complaint, Due, Held, LedgerEntry, Month, Notice
+from mailflow.core.records import Complaint, Counter, Due, Held, LedgerEntry, Month, Notice
 from mailflow.policies.desk import Desk
 from mailflow.policies.grades import by_engineer, entry_context
 
 DRAFT = "draft"
+_BEGUN = "ledger:begun"
+"""Counter that holds the first month, as 202611."""
 _MONTH = re.compile(r"[0-9]{4}-(?:0[1-9]|1[0-2])")
 
 
@@ -27,10 +29,30 @@ def schedule_draft(desk: Desk, month: str) -> None:
         desk.later(matter_of(month), DRAFT, calendar.at_opening(calendar.first_working_day(next_month(month))))
 
 
+def begin(desk: Desk) -> None:
+    """The ledger begins in the month of the first mapping: from there on each month has its draft."""
+    month = desk.mapping.calendar.month(desk.now)
+    if desk.book.get(Counter, _BEGUN) is None:
+        desk.put(Counter(name=_BEGUN, value=_number(month)))
+        schedule_draft(desk, month)
+
+
+def _schedule_next(desk: Desk, month: str) -> None:
+    """The draft of the month after `month`. Not of one before the ledger began: an old complaint, or a month closed
+    by mistake, would set off a draft for every month since."""
+    begun = desk.book.get(Counter, _BEGUN)
+    if begun is not None and _number(next_month(month)) >= begun.value:
+        schedule_draft(desk, next_month(month))
+
+
+def _number(month: str) -> int:
+    return int(month.replace("-", ""))
+
+
 def send_draft(desk: Desk, due: Due) -> None:
     """Sends the draft of a month that is not closed yet, and sees to the next month's."""
     month = due.matter.removeprefix("month:")
-    schedule_draft(desk, next_month(month))
+    _schedule_next(desk, month)
     if desk.mapping.reminders.month_draft and not desk.book.is_closed(month):
         for manager in desk.mapping.managers():
             desk.notify("month_draft", manager, matter=due.matter, step=DRAFT, context=_draft(desk, month))
@@ -49,7 +71,7 @@ def close(desk: Desk, month: str, by: str) -> str | None:
     grades = {person.name: person.grade for person in desk.mapping.roster}
     desk.put(Month(month=month, closed=desk.now, by=by, mapping=desk.mapping.version, pay=pay, grades=grades))
     desk.done(matter_of(month), DRAFT)
-    schedule_draft(desk, next_month(month))
+    _schedule_next(desk, month)
     return None
 
 

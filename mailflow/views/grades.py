@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from mailflow.core.grades import label, level
 from mailflow.core.mapping import Mapping
-from mailflow.core.records import LedgerEntry
+from mailflow.core.records import LedgerEntry, Month
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,31 +27,45 @@ class MonthGrades:
     closing: str
 
 
-def month_grades(engineer: str, entries: Sequence[LedgerEntry], month: str, mapping: Mapping) -> MonthGrades:
-    """The month of `engineer`; `entries` are all ledger entries of this engineer."""
+def month_grades(
+    engineer: str, entries: Sequence[LedgerEntry], month: str, mapping: Mapping, closed: Month | None = None
+) -> MonthGrades:
+    """The month of `engineer`; `entries` are all ledger entries of this engineer.
+
+    `closed`: the month's closing, whose opening grades it keeps whatever the roster says now.
+    """
     before = _grades([e for e in entries if e.month < month], "demote")
     booked = [e for e in entries if e.month == month]
     demoted = _grades(booked, "demote")
+    start = _start(engineer, mapping, closed)
     return MonthGrades(
-        opening=written(engineer, before, mapping),
+        opening=_written(start, before, mapping),
         withheld=_grades(booked, "withhold"),
         demoted=demoted,
-        closing=written(engineer, before + demoted, mapping),
+        closing=_written(start, before + demoted, mapping),
     )
 
 
-def corrected(engineer: str, entries: Sequence[LedgerEntry], month: str, mapping: Mapping) -> str:
+def corrected(
+    engineer: str, entries: Sequence[LedgerEntry], month: str, mapping: Mapping, closed: Month | None = None
+) -> str:
     """The closing grade of `month` with all adjusting entries put into the month that they concern."""
-    return written(engineer, _grades([e for e in entries if e.for_month <= month], "demote"), mapping)
+    lower = _grades([e for e in entries if e.for_month <= month], "demote")
+    return _written(_start(engineer, mapping, closed), lower, mapping)
 
 
-def written(engineer: str, lower: int, mapping: Mapping) -> str:
-    """The roster's grade of `engineer`, `lower` levels down; "" without one."""
+def _start(engineer: str, mapping: Mapping, closed: Month | None) -> str | int | None:
+    """The grade at the opening of the ledger: the roster's, or the one under which the month was closed."""
+    if closed is not None and engineer in closed.grades:
+        return closed.grades[engineer]
     person = mapping.roster.get(engineer)
-    start = level(person.grade, mapping.pay) if person else None
-    if person is None or start is None:
-        return ""
-    return label(start - lower, mapping.pay, person.grade)
+    return person.grade if person else None
+
+
+def _written(grade: str | int | None, lower: int, mapping: Mapping) -> str:
+    """`grade`, `lower` levels down; "" without one."""
+    start = level(grade, mapping.pay)
+    return "" if start is None else label(start - lower, mapping.pay, grade)
 
 
 def effect_text(entry: LedgerEntry) -> str:

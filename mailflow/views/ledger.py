@@ -134,21 +134,21 @@ def _months(
     for entry in entries:
         by_engineer.setdefault(entry.engineer, []).append(entry)
     complaints = Counter((c.month, c.engineer) for c in counted)
-    closed_months = {m.month for m in closed}
+    closings = {m.month: m for m in closed}
     busy = {(e.month, e.engineer) for e in booked} | complaints.keys()
     people = {p.name: p for p in mapping.roster.with_role("engineer")}
     names = [*people, *sorted({name for _, name in busy if name and name not in people})]
-    for month in _span({month for month, _ in busy} | closed_months):
+    for month in _span({month for month, _ in busy} | closings.keys()):
         for name in names:
             if (month, name) in busy or _employed(people.get(name), month):
                 count = complaints[month, name]
-                yield _month(name, month, count, by_engineer.get(name, []), month in closed_months, mapping)
+                yield _month(name, month, count, by_engineer.get(name, []), closings.get(month), mapping)
 
 
 def _month(
-    name: str, month: str, complaints: int, entries: Sequence[LedgerEntry], closed: bool, mapping: Mapping
+    name: str, month: str, complaints: int, entries: Sequence[LedgerEntry], closed: Month | None, mapping: Mapping
 ) -> Line:
-    grades = month_grades(name, entries, month, mapping)
+    grades = month_grades(name, entries, month, mapping, closed)
     return Line(
         {
             "key": f"{month} {name}",

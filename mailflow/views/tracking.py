@@ -10,7 +10,7 @@ from functools import cached_property
 
 from mailflow.core.book import Book
 from mailflow.core.mapping import Mapping
-from mailflow.core.records import Case, Complaint, LedgerEntry, Project, Report
+from mailflow.core.records import Case, Complaint, LedgerEntry, Month, Project, Report
 from mailflow.core.table import Column, Sheet, Workbook
 from mailflow.views.grades import effect_text, month_grades
 from mailflow.views.sheet import NOTE, Layout, Line, local, newest
@@ -191,7 +191,7 @@ class Tracking:
         of = self.mapping.calendar.month
         reports = [r.state for r in self.reports if of(r.received) == month]
         leftovers = [c.state for c in self.leftovers if of(c.opened) == month]
-        grades = month_grades(self.engineer, self.ledger, month, self.mapping)
+        grades = month_grades(self.engineer, self.ledger, month, self.mapping, self.book.get(Month, month))
         counted = sum(c.state == "counted" and c.month == month for c in self.complaints)
         return Line(
             {

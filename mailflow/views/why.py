@@ -9,7 +9,7 @@ from typing import Any
 
 from mailflow.core.book import Book
 from mailflow.core.mapping import Mapping
-from mailflow.core.records import Complaint, LedgerEntry
+from mailflow.core.records import Complaint, LedgerEntry, Month
 from mailflow.views.grades import corrected, effect_text, month_grades, rule_name
 from mailflow.views.tracking import COMPLAINT_STATES
 
@@ -117,16 +117,17 @@ def explain_month(book: Book, mapping: Mapping, person: str, month: str) -> Why:
     entries = book.find(LedgerEntry, engineer=person)
     complaints = sorted(book.find(Complaint, engineer=person), key=lambda c: (c.received, c.number))
     own = [_complaint(c, mapping) for c in complaints if c.month == month]
-    grades = month_grades(person, entries, month, mapping)
+    closed = book.get(Month, month)
+    grades = month_grades(person, entries, month, mapping, closed)
     return Why(
         person=person,
         month=month,
-        closed=book.is_closed(month),
+        closed=closed is not None,
         opening=grades.opening,
         withheld=grades.withheld,
         demoted=grades.demoted,
         closing=grades.closing,
-        corrected=corrected(person, entries, month, mapping),
+        corrected=corrected(person, entries, month, mapping, closed),
         entries=tuple(_entry(e, book, mapping) for e in entries if month in (e.month, e.for_month)),
         counted=tuple(c for c in own if c.counted),
         not_counted=tuple(c for c in own if not c.counted),

@@ -237,6 +237,12 @@ def test_a_month_is_closed_once_never_before_it_begins_and_only_by_its_name(offi
     assert office.book.find(Month) == before
 
 
+def test_a_month_closed_by_mistake_sets_off_no_drafts_of_the_months_since(office: Office) -> None:
+    office.close("2025-03", "11-02")
+    drafts = {n.matter for n in office.tick("11-03") if n.template == "month_draft"}
+    assert drafts == {"month:2026-09", "month:2026-10"}  # the office's ledger begins in September
+
+
 # -- other rules, other roster -----------------------------------------------------------------------------------------
 
 

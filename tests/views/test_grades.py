@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from mailflow.core.grades import floor_level, label, level
 from mailflow.core.mapping import Pay
+from mailflow.core.records import Month
 from mailflow.views.grades import corrected, effect_text, month_grades
 from tests.views.rows import MAPPING, entry
 
@@ -66,3 +69,16 @@ def test_effects_in_chinese() -> None:
         effect_text(entry(1, effect="demote", grades=0)),
     ]
     assert found == ["扣发1级", "退还扣发1级", "永久降2级", "恢复2级", "已到最低级，不再降级"]
+
+
+def test_a_closed_month_keeps_the_grades_under_which_it_was_closed() -> None:
+    closing = Month(
+        month="2026-11",
+        closed=datetime(2026, 12, 1, 1, tzinfo=UTC),
+        by="周九",
+        mapping="m",
+        pay="{}",
+        grades={"李四": "P9"},
+    )
+    months = month_grades("李四", [entry(1, effect="demote")], "2026-11", MAPPING, closing)
+    assert (months.opening, months.closing) == ("P9", "P8")
