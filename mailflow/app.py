@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -65,6 +66,10 @@ class App:
         files = mappings.read_files(folder)
         return mappings.parse(files, self.config.settings(), folder), files
 
+    def mapping_stamp(self) -> object:
+        """Changes whenever a file in mappings/ is saved, made or removed."""
+        return mappings.stamp(self.config.main.mappings)
+
     def take_mapping(self, now: datetime) -> Mapping:
         """Takes what mappings/ says into use."""
         mapping, files = self.mapping_on_disk()
@@ -122,8 +127,13 @@ class App:
                 raise UserError(f"另一个 mailflow 正在使用 {data}，请等它结束或先停掉它。", code=1)
             yield
 
-    def once(self, now: datetime, progress: Callable[[str], None] = lambda text: None) -> Summary:
-        """Takes in all waiting mail, does all that is due, publishes, sends. One thing that fails stops no other."""
+    def once(
+        self, now: datetime, progress: Callable[[str], None] = lambda text: None, *, send_all: bool = False
+    ) -> Summary:
+        """Takes in all waiting mail, does all that is due, publishes, sends. One thing that fails stops no other.
+
+        `send_all`: a person has looked, and lets the notices go that the brake held (outbox.MOST_AT_ONCE).
+        """
         summary = Summary()
         mapping = self.take_mapping(now)
         steps: list[tuple[str, Callable[[], object]]] = [
@@ -131,7 +141,7 @@ class App:
             *((f"收信 {box.name}", partial(self._take_in, box, summary)) for box in self.config.mailboxes),
             ("到期事项", partial(self._tick, summary, now)),
             ("工作簿", partial(self._publish, summary, mapping, now)),
-            ("发信", partial(self._deliver, summary, mapping, now)),
+            ("发信", partial(self._deliver, summary, mapping, now, send_all)),
         ]
         for what, work in steps:
             progress(what)
@@ -174,10 +184,12 @@ class App:
                 rows = [row for row in reader.workbooks() if row.blocked]
             summary.problems += [f"工作簿 {row.name}：{row.blocked}" for row in rows]
 
-    def _deliver(self, summary: Summary, mapping: Mapping, now: datetime) -> None:
+    def _deliver(self, summary: Summary, mapping: Mapping, now: datetime, send_all: bool) -> None:
         sender = self.sender()
         try:
-            summary.notices = outbox.deliver(self.store, self.post(sender, mapping), now)
+            summary.notices = outbox.deliver(
+                self.store, self.post(sender, mapping), now, most=sys.maxsize if send_all else outbox.MOST_AT_ONCE
+            )
         finally:
             sender.close()
         refused = summary.notices["refused"]

@@ -158,6 +158,10 @@ _ANSWER_HELP = say(
     "确认、指定 姓名、维持 或 驳回（词见 mappings/kinds.toml 的 [words]）",
     "the answer, in the words of [words] in mappings/kinds.toml: accept, assign NAME, uphold or reject",
 )
+_SEND_ALL_HELP = say(
+    "同时到期的通知太多时一封也不发；看过 mailflow list notices 以后，用它放行",
+    "let all notices go that were stopped because too many were due at once",
+)
 _LISTS = ("mails", "records", "cases", "complaints", "ledger", "held", "notices", "workbooks")
 _LISTS_HELP = say(
     "mails 邮件、records 报告、cases 事项、complaints 投诉、ledger 台账、held 待确认、notices 通知、workbooks 工作簿",
@@ -304,10 +308,14 @@ def run(config: Config = None) -> None:
 
 
 @cli.command(cls=_Command, help=HELP["once"])
-def once(config: Config = None, now: Now = None) -> None:
+def once(
+    config: Config = None,
+    now: Now = None,
+    send_all: Annotated[bool, typer.Option("--send-all", help=_SEND_ALL_HELP)] = False,
+) -> None:
     app = _app(config)
     with app.exclusive():
-        summary = app.once(_instant(app, now), lambda what: _progress(what))
+        summary = app.once(_instant(app, now), lambda what: _progress(what), send_all=send_all)
     _summary(summary)
     if summary.problems:
         raise typer.Exit(1)
@@ -527,7 +535,7 @@ def _command(app: App, now: str | None, matter: str, answer: str, done: str) -> 
     with app.store.read() as reader:
         last = reader.last_time()
     # The clock of the facts never runs backwards, whatever this machine's says.
-    instant = _instant(app, now) if now else max(datetime.now(UTC), last or datetime.now(UTC))
+    instant = _instant(app, now) if now is not None else max(datetime.now(UTC), last or datetime.now(UTC))
     if refused := intake.take_command(app.store, instant, matter, answer):
         raise UserError(refused, code=1)
     print(done)

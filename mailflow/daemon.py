@@ -21,8 +21,8 @@ from pathlib import Path
 import schedule
 
 from mailflow import __version__, config, intake, journal, outbox, publish
-from mailflow.app import App, utc_now
-from mailflow.errors import AuthError, MailflowError, UserError
+from mailflow.app import App, unreadable_text, utc_now
+from mailflow.errors import AuthError, MailflowError, TransientError, UserError
 from mailflow.transports.base import Mailbox, Sender
 
 FIRST_WAIT, LONGEST_WAIT = 2.0, 300.0
@@ -30,7 +30,7 @@ REFUSED_WAIT = 900.0
 """After a refused login: a person must look; trying more often may lock the account (mail.md §2)."""
 LOOK = 1.0
 """Seconds between two looks of the publisher and the sender."""
-AGAIN = 20.0
+AGAIN = 10.0
 """Seconds until a workbook that somebody holds is tried again."""
 SAVING = timedelta(seconds=10)
 """A workbook that is missing for less is being saved (workbooks.md §2)."""
@@ -72,6 +72,7 @@ class Daemon:
     app: App
     stop: threading.Event = field(default_factory=threading.Event)
     health: dict[str, Health] = field(default_factory=dict)
+    _mapping_seen: object = None
     _decider: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "decide"))
 
     def run(self) -> None:
@@ -102,7 +103,7 @@ class Daemon:
     def _pulse(self) -> None:
         pulse = schedule.Scheduler()
         pulse.every(10).seconds.do(self._guard, "tick", self._tick)
-        pulse.every(10).seconds.do(self._guard, "mapping", self._look_at_mapping)
+        pulse.every(2).seconds.do(self._guard, "mapping", self._look_at_mapping)
         pulse.every(2).seconds.do(self._write_status)
         pulse.run_all()
         while not self.stop.is_set():
@@ -119,7 +120,7 @@ class Daemon:
             work()
             health.ok(utc_now())
         except MailflowError as error:
-            if str(error) != health.error:
+            if str(error) != health.error and not isinstance(error, UserError):
                 journal.store_failed(error=error)
             health.failed(utc_now(), error)
         except Exception as error:  # noqa: BLE001  our own bug must not stop the pulse
@@ -138,8 +139,11 @@ class Daemon:
             try:
                 mailbox = self.app.mailbox(box)
                 while not self.stop.is_set():
-                    self._take_in(mailbox, box)
-                    self._now_ok(name, box.name)
+                    unreadable = self._take_in(mailbox, box)
+                    if unreadable:
+                        self.health[name].failed(utc_now(), TransientError(unreadable_text(unreadable)))
+                    else:
+                        self._now_ok(name, box.name)
                     mailbox.wait(box.poll, self.stop)
             except Exception as error:  # noqa: BLE001  one mailbox must never take another one with it
                 self._now_failed(name, error, partial(self._tell_mailbox, box.name))
@@ -147,13 +151,17 @@ class Daemon:
                 if mailbox is not None:
                     mailbox.close()
 
-    def _take_in(self, mailbox: Mailbox, box: config.Mailbox) -> None:
+    def _take_in(self, mailbox: Mailbox, box: config.Mailbox) -> list[str]:
+        """Takes in what waits; returns the UIDs that are there and that nobody hands out."""
         store = self.app.store
+        unreadable: list[str] = []
         for batch in intake.waiting(store, mailbox):
             self._decide(partial(intake.commit, store, box.name, batch, box.after))
+            unreadable += batch.unreadable
             if self.stop.is_set():
-                return
+                return unreadable
         intake.file_away(store, mailbox)
+        return unreadable
 
     def _tell_mailbox(self, mailbox: str, error: Exception, wait: float) -> None:
         if isinstance(error, AuthError):
@@ -225,6 +233,10 @@ class Daemon:
     def _look_at_mapping(self) -> None:
         """Takes a changed mapping into use; a faulty one is shown, and the one in use stays."""
         health = self.health.setdefault("mapping", Health())
+        stamp = self.app.mapping_stamp()
+        if stamp == self._mapping_seen and health.state == "ok":
+            return
+        self._mapping_seen = stamp
         try:
             mapping, files = self.app.mapping_on_disk()
         except UserError as error:

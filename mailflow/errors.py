@@ -3,6 +3,7 @@
     MailflowError
     ├── UserError(problems)     the operator's: configuration, mappings, wrong use. Shown without a traceback
     ├── TransientError          the world's, passing: retried with back-off (server away, file open in Excel, disk full)
+    ├── BrakedError             we ourselves stopped, because it looks wrong: a person must look and let it go on
     ├── UnclearError            a message was handed over and the answer was lost: look it up before sending again
     └── PermanentError          the world's, for good: not retried (recipient refused, message too large)
         └── AuthError           a login was refused: an alarm to a person, never a retry loop
@@ -60,6 +61,10 @@ class TransientError(MailflowError):
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class BrakedError(MailflowError):
+    """More was to be done at once than can be right. Nothing is lost; a person lets it go on, or mends the cause."""
 
 
 class UnclearError(MailflowError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Literal
@@ -31,14 +31,20 @@ Tally = Counter[str]
 # -- mail ------------------------------------------------------------------------------------------------------------
 
 
-def take_in(store: Store, mailbox: Mailbox, after: str) -> Tally:
+def take_in(
+    store: Store, mailbox: Mailbox, after: str, unreadable: Callable[[Sequence[str]], object] = lambda uids: None
+) -> Tally:
     """Takes in everything that waits in `mailbox`, batch by batch. `after`: leave, seen, or move:FOLDER.
+
+    `unreadable` is told the UIDs that are there and that nobody hands out.
 
     Raises TransientError, PermanentError or AuthError of the mailbox or the store; what was committed stays.
     """
     tally: Tally = Counter()
     for batch in waiting(store, mailbox):
         tally += commit(store, mailbox.name, batch, after)
+        if batch.unreadable:
+            unreadable(batch.unreadable)
     file_away(store, mailbox)
     return tally
 

@@ -16,7 +16,15 @@ from pathlib import Path
 
 from mailflow import journal
 from mailflow.core.people import Roster
-from mailflow.errors import AuthError, MailflowError, PermanentError, TransientError, UnclearError, UserError
+from mailflow.errors import (
+    AuthError,
+    BrakedError,
+    MailflowError,
+    PermanentError,
+    TransientError,
+    UnclearError,
+    UserError,
+)
 from mailflow.notices.compose import compose
 from mailflow.notices.render import render
 from mailflow.store import OutboxRow, Store
@@ -25,6 +33,14 @@ from mailflow.transports.base import Refusal, Sender
 IN_A_ROW = 3
 """So many messages put off one after the other, and it is the sender that is out of order."""
 LONGEST_WAIT = timedelta(hours=6)
+MENDING = timedelta(minutes=1)
+"""How often a notice with a faulty template is tried: the admin who mends it does not wait long."""
+MOST_AT_ONCE = 500
+"""The brake: so many notices never fall due together in a department. More mean a wrong clock, a wrong mapping or an
+old mailbox taken in for the first time. Then none is sent, intake and workbooks go on, and a person must look."""
+MOST_REPEATS = 5
+"""So often a message may have been handed over without an answer. Its recipient may have that many copies: then it
+stays "unclear" until a person has looked, because a server that always hangs up must not make a loop of us."""
 _COPIES_DONE = "抄送已送达；"
 """Begins the error of a row whose copies were accepted while its recipient was refused for now."""
 
@@ -42,16 +58,27 @@ class Post:
     roster: Roster
 
 
-def deliver(store: Store, post: Post, now: datetime, stop: Callable[[], bool] = lambda: False) -> Counter[str]:
-    """Sends what is due at `now`. Returns how many rows ended in which state.
+def deliver(
+    store: Store, post: Post, now: datetime, stop: Callable[[], bool] = lambda: False, *, most: int = MOST_AT_ONCE
+) -> Counter[str]:
+    """Sends what is due at `now`, unless that is more than `most`. Returns how many rows ended in which state.
 
-    Raises TransientError or AuthError when the sender itself is out of order: nothing else is tried then, and
-    everything keeps waiting.
+    Raises BrakedError when it is more, and TransientError, UserError or AuthError when the sender itself is out of
+    order: nothing else is tried then, and everything keeps waiting as it did.
     """
     ended: Counter[str] = Counter()
     _recover(store, post.sender, now)
     with store.read() as reader:
         rows = [row for row in reader.outbox(states=("pending",)) if row.due <= now]
+    if len(rows) > most:
+        journal.notices_braked(waiting=len(rows), limit=most)
+        raise BrakedError(
+            f"有 {len(rows)} 封通知同时到期，超过 {most} 封，一封也没有发。请先看 mailflow list notices；"
+            "确实都要发，请停下 mailflow run，运行一次 mailflow once --send-all。"
+        )
+    if rows:
+        # A dead server is not the messages' fault: it is met before one of them is claimed.
+        post.sender.check()
     failures = 0
     for row in rows:
         if stop():
@@ -60,33 +87,46 @@ def deliver(store: Store, post: Post, now: datetime, stop: Callable[[], bool] = 
             ended[_deliver(store, post, row, now)] += 1
             failures = 0
         except TransientError:
-            # One message that is put off stops no other; several in a row are the server.
+            # One message that is put off stops no other; several in a row, or a dead connection, are the server.
             ended["pending"] += 1
             failures += 1
             if failures == IN_A_ROW:
                 raise
+            post.sender.check()
     return ended
 
 
 def _recover(store: Store, sender: Sender, now: datetime) -> None:
     """What was claimed by a process that died, or whose answer was lost: looked up, then settled or sent again."""
     with store.read() as reader:
-        rows = reader.outbox(states=("sending", "unclear"))
+        rows = [row for row in reader.outbox(states=("sending", "unclear")) if not _given_up(row)]
     for row in rows:
         found = sender.find(row.message_id) if row.message_id else None
         journal.notice_looked_up(key=row.key, found=found)
+        # At once after a kill, which is rare; with back-off where the server is what loses the answers.
+        due = now if row.state == "sending" else now + _wait(row.attempts)
         with store.write() as tx:
-            tx.settle(row.key, "sent" if found else "pending", now, due=None if found else now)
+            if found:
+                tx.settle(row.key, "sent", now)
+            else:
+                tx.settle(row.key, "pending", now, error=row.error, due=due)
+
+
+def _given_up(row: OutboxRow) -> bool:
+    return row.state == "unclear" and row.attempts >= MOST_REPEATS
 
 
 def _deliver(store: Store, post: Post, row: OutboxRow, now: datetime) -> str:
     try:
         message = row.mime or _message(post, row, now)
     except UserError as problem:
-        # A mistake in a template is mended by an admin: the notice waits, and is shown.
-        return _settle(store, row, "pending", now, str(problem), claim=True)
+        # A mistake in a template is mended by an admin: the notice waits, is shown, and goes soon after.
+        return _settle(store, row, "pending", now, str(problem), claim=True, wait=MENDING)
     except PermanentError as error:
         return _settle(store, row, "refused", now, str(error), claim=True)
+    except Exception as error:  # noqa: BLE001  our own bug in one notice stops no other
+        journal.bug(where=row.key, error=error)
+        return _settle(store, row, "pending", now, f"程序出错（{type(error).__name__}: {error}）", claim=True)
     with store.write() as tx:
         if not tx.claim(row.key, now, message):
             return "claimed elsewhere"
@@ -138,15 +178,25 @@ def _settled(
     return _settle(store, row, "pending", now, (_COPIES_DONE if copies else "") + said)
 
 
-def _settle(store: Store, row: OutboxRow, state: str, now: datetime, error: str | None, *, claim: bool = False) -> str:
-    due = now + _wait(row.attempts) if state == "pending" else None
+def _settle(
+    store: Store,
+    row: OutboxRow,
+    state: str,
+    now: datetime,
+    error: str | None,
+    *,
+    claim: bool = False,
+    wait: timedelta | None = None,
+) -> str:
+    wait = _wait(row.attempts) if wait is None else wait
+    due = now + wait if state == "pending" else None
     with store.write() as tx:
         if claim:
             tx.claim(row.key, now, b"")
         tx.settle(row.key, state, now, error=error, due=due)
     journal.step("outbox.settled")
     if due is not None:
-        journal.notice_failed(key=row.key, error=error or "", retry_in=_wait(row.attempts).total_seconds())
+        journal.notice_failed(key=row.key, error=error or "", retry_in=wait.total_seconds())
     return state
 
 

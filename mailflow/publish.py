@@ -10,12 +10,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from mailflow import journal, views
 from mailflow.core.mapping import Mapping
 from mailflow.core.records import Held
 from mailflow.core.table import Workbook
+from mailflow.errors import MailflowError, UserError
 from mailflow.sheets import publish as sheets
 from mailflow.store import Store, WorkbookRow
 
@@ -39,7 +41,7 @@ Decision = tuple[str, str]
 def cells(store: Store, shelf: Shelf, mapping: Mapping) -> list[Decision]:
     """Decisions that stand in the decision column of 待确认 and have not been taken."""
     with store.read() as reader:
-        row = next((r for r in reader.workbooks() if r.name == views.HELD), None)
+        row = reader.workbook(views.HELD)
         if row is None or row.base is None:
             return []
         workbook = views.build(views.HELD, reader.book, mapping)
@@ -91,8 +93,26 @@ def publish(
         behind = row.wanted > row.published or _gone(shelf, row)
         if blocked_too if row.blocked else behind:
             recreate = not patience or (row.blocked_since is not None and now - row.blocked_since >= patience)
-            ended[_publish(store, shelf, mapping, row, now, take, recreate)] += 1
+            ended[_guarded(store, row, now, partial(_publish, store, shelf, mapping, row, now, take, recreate))] += 1
     return ended
+
+
+def _guarded(store: Store, row: WorkbookRow, now: datetime, work: Callable[[], str]) -> str:
+    """One workbook that cannot be made stops no other: a heading that does not fit, or our own bug."""
+    try:
+        return work()
+    except UserError as error:
+        reason = str(error)
+    except UnicodeEncodeError:
+        reason = "本机的语言环境写不了中文文件名：请设置环境变量 LANG=C.UTF-8 再启动。"
+    except MailflowError:
+        raise
+    except Exception as error:  # noqa: BLE001
+        journal.bug(where=row.name, error=error)
+        reason = f"程序出错（{type(error).__name__}: {error}），已记入日志。"
+    with store.write() as tx:
+        tx.workbook_blocked(row.name, reason, now)
+    return "blocked"
 
 
 def _gone(shelf: Shelf, row: WorkbookRow) -> bool:
@@ -112,7 +132,7 @@ def _publish(
 ) -> str:
     with store.read() as reader:
         # Asked again inside this snapshot: what is built is at least as new as the version that is noted.
-        current = next(r for r in reader.workbooks() if r.name == row.name)
+        current = reader.workbook(row.name) or row
         workbook = views.build(row.name, reader.book, mapping)
     result = sheets.publish(
         shelf.place(workbook), workbook, current.base, last_hash=current.content_hash, recreate=recreate

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -24,7 +23,8 @@ def status_of(app: App, now: datetime) -> dict[str, Any]:
     with app.store.read() as reader:
         found["mails"] = reader.count_mails()
         found["set_aside"] = len(reader.book.find(Mail, disposition="set_aside"))
-        found["notices"] = dict(Counter(row.state for row in reader.outbox()))
+        found["notices"] = reader.count_notices()
+        found["stuck"] = [{"notice": key, "reason": reason} for key, reason in reader.stuck_notices()]
         found["blocked"] = [{"name": r.name, "reason": r.blocked} for r in reader.workbooks() if r.blocked]
         found["held"] = len(reader.book.find(Held, state="open"))
         due = sorted(reader.book.find(Due, state="pending"), key=lambda d: d.due)
@@ -37,7 +37,7 @@ def status_of(app: App, now: datetime) -> dict[str, Any]:
 def _daemon(app: App, now: datetime) -> dict[str, Any]:
     try:
         status = json.loads((app.config.main.data / "status.json").read_text(encoding="utf-8"))
-        alive = now - datetime.fromisoformat(status["at"]) < SILENT
+        alive = abs(now - datetime.fromisoformat(status["at"])) < SILENT
     except (OSError, ValueError, KeyError):
         return {"running": False, "parts": {}}
     return {"running": alive, "at": status["at"], "parts": status["parts"]}
@@ -46,7 +46,8 @@ def _daemon(app: App, now: datetime) -> dict[str, Any]:
 def healthy(found: dict[str, Any]) -> bool:
     """Whether nothing needs a person: the daemon runs, and no part of it has failed."""
     parts = found["daemon"]["parts"].values()
-    return found["daemon"]["running"] and all(p["state"] in ("ok", "starting") for p in parts) and not found["blocked"]
+    waits = found["blocked"] or found.get("stuck")
+    return found["daemon"]["running"] and all(p["state"] in ("ok", "starting") for p in parts) and not waits
 
 
 def _local(instant: datetime, zone: ZoneInfo) -> str:
@@ -65,9 +66,10 @@ def lines(found: dict[str, Any]) -> list[str]:
     for name, part in daemon["parts"].items():
         error = f"：{part['error']}（自 {part['since']}，已试 {part['failures']} 次）" if part["error"] else ""
         shown.append(f"  {_part(name)}：{_STATES.get(part['state'], part['state'])}{error}")
-    shown += [f"信箱 {name}：已收 {number} 封" for name, number in found["mails"].items()]
+    shown += [f"邮箱 {name}：已收 {number} 封" for name, number in found["mails"].items()]
     notices = (f"{_NOTICES.get(s, s)} {n}" for s, n in sorted(found["notices"].items()))
     shown.append("通知：" + ("、".join(notices) or "无"))
+    shown += [f"通知 {row['notice']} 没有发出：{row['reason']}" for row in found.get("stuck", ())]
     shown += [f"工作簿 {row['name']} 未更新：{row['reason']}" for row in found["blocked"]]
     shown.append(f"待确认：{found['held']} 项")
     if due := found.get("next_due"):

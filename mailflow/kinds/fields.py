@@ -66,12 +66,12 @@ def read_fields(kind: Kind, text: str, tables: Iterable[Iterable[Row]] = ()) -> 
             given.append(value)
     rules = {rule.name: rule for rule in kind.fields}
     values = {name: _canonical(rules[name], found[0]) for name, found in said.items() if found}
-    needed = [rule for rule in kind.fields if _needed(rule, values)]
+    needed = [rule.name for rule in kind.fields if _needed(rule, values)]
     return Fields(
         values={rule.name: values[rule.name] for rule in kind.fields if rule.name in values},
         said={name: tuple(found) for name, found in said.items() if found},
-        missing=tuple(rule.name for rule in needed if rule.name not in values),
-        vague=tuple(rule.name for rule in kind.fields if _is_vague(rule, values.get(rule.name), rule in needed)),
+        missing=tuple(name for name in needed if name not in values),
+        vague=tuple(rule.name for rule in kind.fields if _is_vague(rule, values.get(rule.name), rule.name in needed)),
         findings=tuple(_conflict(name, found) for name, found in said.items() if len(found) > 1),
     )
 
@@ -145,10 +145,10 @@ def _given(labels: Labels, text: str, tables: Iterable[Iterable[Row]]) -> Iterat
 
 def _value(entry: Entry, *, last: bool) -> str:
     """The lines of an entry as its value. Behind the last label of a body the first blank line ends it."""
-    lines = [one_line(line).strip("* ") for line in entry.lines]
+    # The value of a short field is on the label's line or on the next one, a blank line between at most.
+    lines = [one_line(line).strip("* ") for line in (entry.lines if entry.rule.long else entry.lines[:3])]
     if not entry.rule.long:
-        # The value is on the label's line or on the next one, a blank line between at most.
-        found = next((line for line in lines[:3] if line), "")
+        found = next(filter(None, lines), "")
         return "" if found != lines[0] and _CLOSING.fullmatch(found) else found.strip(_PUNCTUATION)
     while lines and not lines[0]:
         lines.pop(0)

@@ -17,13 +17,19 @@ from mailflow.store.schema import DERIVED, field_column, mark
 R = TypeVar("R", bound=Row)
 
 REGISTER = "register"
-_MARK = select(mark.c.value).where(mark.c.name == REGISTER)
+_MARK = select(mark.c.value).where(mark.c.name == bindparam("name"))
 
 
 class Ask(Protocol):
     """Runs a statement in the transaction at hand."""
 
     def __call__(self, statement: Executable, values: Mapping[str, Any] = ..., /) -> CursorResult[Any]: ...
+
+
+class Texts(Protocol):
+    """Runs a question in the transaction at hand and returns the first column of what it finds."""
+
+    def __call__(self, statement: Select[tuple[str]], values: Mapping[str, Any], /) -> list[str]: ...
 
 
 class Remembered:
@@ -48,13 +54,13 @@ class Remembered:
 class StoreBook(Book):
     """Every question is a query; only the register is remembered. Good for as long as its transaction."""
 
-    def __init__(self, ask: Ask, remembered: Remembered) -> None:
-        self._ask = ask
+    def __init__(self, texts: Texts, remembered: Remembered) -> None:
+        self._texts = texts
         self._remembered = remembered
 
     def get(self, kind: type[R], key: str) -> R | None:
-        body = self._ask(by_key(kind), {"key": storable(key)}).scalar()
-        return None if body is None else to_row(kind, body)
+        found = self._texts(by_key(kind), {"key": storable(key)})
+        return to_row(kind, found[0]) if found else None
 
     def find(self, kind: type[R], /, **where: object) -> list[R]:
         wanted = {name: cell(value) for name, value in where.items()}
@@ -63,11 +69,11 @@ class StoreBook(Book):
             raise LookupError(f"{kind.table} cannot be asked for by {sorted(unknown)}")
         given = {name: value for name, value in wanted.items() if value is not None}
         statement = by_fields(kind, frozenset(given), frozenset(wanted.keys() - given.keys()))
-        return [to_row(kind, body) for body in self._ask(statement, given).scalars()]
+        return [to_row(kind, body) for body in self._texts(statement, given)]
 
     def register(self) -> Register:
         if self._register is None:
-            proof = self._ask(_MARK).scalar()
+            proof = next(iter(self._texts(_MARK, {"name": REGISTER})), None)
             self._register = self._remembered.recall(proof)
             if self._register is None:
                 self._remembered.keep(proof, super().register())

@@ -5,15 +5,29 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Engine, QueuePool, Table, create_engine, event, func, make_url, select
+from sqlalchemy import (
+    URL,
+    Connection,
+    Dialect,
+    Engine,
+    QueuePool,
+    Select,
+    Table,
+    create_engine,
+    event,
+    func,
+    make_url,
+    select,
+)
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError, StatementError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from mailflow.errors import MailflowError, PermanentError, TransientError, UserError
@@ -144,6 +158,31 @@ def lock(connection: Connection) -> None:
     """
     if connection.dialect.name == "postgresql":
         connection.execute(select(func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
+
+
+# -- questions -------------------------------------------------------------------------------------------------------
+
+
+def first_column(connection: Connection, statement: Select[Any], values: Mapping[str, Any]) -> list[Any]:
+    """The first column of what `statement` finds, asked of the driver itself. `values`: of all its parameters.
+
+    Deciding asks ten small questions about each mail; SQLAlchemy's share in such a one is twenty times SQLite's.
+    """
+    dialect = connection.dialect
+    sql, order = _compiled(statement, dialect)
+    try:
+        with closing(connection.connection.cursor()) as cursor:
+            cursor.execute(sql, values if order is None else [values[name] for name in order])
+            return [found[0] for found in cursor.fetchall()]
+    except dialect.loaded_dbapi.Error as error:
+        raise DBAPIError.instance(sql, None, error, dialect.loaded_dbapi.Error, dialect=dialect) from error
+
+
+@lru_cache(maxsize=500)
+def _compiled(statement: Select[Any], dialect: Dialect) -> tuple[str, Sequence[str] | None]:
+    """The SQL, and the order of its parameters where the driver knows them by place."""
+    compiled = statement.compile(dialect=dialect)
+    return str(compiled), compiled.positiontup
 
 
 # -- errors ----------------------------------------------------------------------------------------------------------

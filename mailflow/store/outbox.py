@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, cast
 
-from sqlalchemy import Update, and_, bindparam, select, update
+from sqlalchemy import Update, and_, bindparam, func, select, update
 
 from mailflow.core.records import Notice
 from mailflow.store.book import Ask
@@ -62,6 +62,12 @@ _LISTED = (
     .join(_notice, _notice.c.key == outbox.c.key, isouter=True)
     .order_by(outbox.c.due, outbox.c.key)
 )
+_COUNTED = select(outbox.c.state, func.count().label("rows")).group_by(outbox.c.state).order_by(outbox.c.state)
+_STUCK = (
+    select(outbox.c.key, outbox.c.error)
+    .where(outbox.c.state.in_(("pending", "unclear")), outbox.c.error.is_not(None))
+    .order_by(outbox.c.due, outbox.c.key)
+)
 _LISTED_IN = _LISTED.where(outbox.c.state.in_(bindparam("states", expanding=True)))
 
 
@@ -69,6 +75,16 @@ def listed(ask: Ask, states: Sequence[str]) -> list[OutboxRow]:
     """Rows in these states (none named: all), the longest due first."""
     found = ask(_LISTED_IN, {"states": list(states)}) if states else ask(_LISTED)
     return [_row(found_row) for found_row in found.mappings()]
+
+
+def counted(ask: Ask) -> dict[str, int]:
+    """How many rows are in which state."""
+    return {found.state: found.rows for found in ask(_COUNTED)}
+
+
+def stuck(ask: Ask) -> list[tuple[str, str]]:
+    """(key, why) of the rows that were tried, did not get through and are not given up."""
+    return [(found.key, found.error) for found in ask(_STUCK)]
 
 
 def _row(found: Any) -> OutboxRow:

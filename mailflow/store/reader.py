@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, Executable, bindparam, func, select
+from sqlalchemy import Connection, CursorResult, Executable, Select, bindparam, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from mailflow.core.facts import DecisionFact, Fact, MailFact, MappingFact, TickFact
@@ -17,9 +17,9 @@ from mailflow.errors import TransientError
 from mailflow.store import outbox
 from mailflow.store.archive import Archive, unpack
 from mailflow.store.book import Remembered, StoreBook
-from mailflow.store.engine import meaning_of
+from mailflow.store.engine import first_column, meaning_of
 from mailflow.store.outbox import OutboxRow
-from mailflow.store.rows import instant, optional_instant
+from mailflow.store.rows import clean, instant, optional_instant
 from mailflow.store.schema import DERIVED, blob, cursor, fact, fact_mail, filing, workbook
 
 _CHUNK = 500
@@ -46,8 +46,8 @@ class WorkbookRow:
     wanted: int
     published: int
     content_hash: str | None
-    base: bytes | None
-    """What the file said when it was last written, in the sheets' own form."""
+    base: bytes | None = None
+    """What the file said when it was last written, in the sheets' own form. Only `Reader.workbook` reads it."""
     blocked: str | None
     blocked_since: datetime | None
     published_at: datetime | None
@@ -86,7 +86,9 @@ _COUNT = (
     select(fact_mail.c.mailbox, func.count().label("mails")).group_by(fact_mail.c.mailbox).order_by(fact_mail.c.mailbox)
 )
 _FILINGS = select(filing).order_by(filing.c.id)
-_WORKBOOKS = select(workbook).order_by(workbook.c.name)
+# Without `base`, which may be large: everybody's are looked at every second, and one is published now and then.
+_WORKBOOKS = select(*(column for column in workbook.c if column.name != "base")).order_by(workbook.c.name)
+_WORKBOOK = select(workbook).where(workbook.c.name == bindparam("name"))
 
 
 class Reader:
@@ -95,12 +97,19 @@ class Reader:
     def __init__(self, connection: Connection, shared: Shared) -> None:
         self._connection = connection
         self._shared = shared
-        self.book = StoreBook(self._ask, shared.remembered)
+        self.book = StoreBook(self._column, shared.remembered)
 
     def _ask(self, statement: Executable, values: Mapping[str, Any] | None = None) -> CursorResult[Any]:
         try:
             return self._connection.execute(statement, values)
         except SQLAlchemyError as error:  # translated here already: the caller may catch all and set a mail aside
+            raise meaning_of(error) from error
+
+    def _column(self, statement: Select[Any], values: Mapping[str, Any]) -> list[Any]:
+        """For small questions that are asked for every mail."""
+        try:
+            return first_column(self._connection, statement, values)
+        except SQLAlchemyError as error:
             raise meaning_of(error) from error
 
     def _ask_facts(self, statement: Executable, values: Mapping[str, Any] | None = None) -> CursorResult[Any]:
@@ -201,9 +210,22 @@ class Reader:
         """What is still to be flagged or moved, oldest first."""
         return [FilingRow(**found) for found in self._ask(_FILINGS).mappings()]
 
+    def count_notices(self) -> dict[str, int]:
+        """How many notices are in which state."""
+        return outbox.counted(self._ask)
+
+    def stuck_notices(self) -> list[tuple[str, str]]:
+        """(key, why) of the notices that could not be sent so far, and are tried again or need a person."""
+        return outbox.stuck(self._ask)
+
     def workbooks(self) -> list[WorkbookRow]:
-        """All workbooks that were ever wanted, by name."""
+        """All workbooks that were ever wanted, by name; `base` is left out."""
         return [_workbook(dict(found)) for found in self._ask(_WORKBOOKS).mappings()]
+
+    def workbook(self, name: str) -> WorkbookRow | None:
+        """One workbook with its `base`."""
+        found = self._ask(_WORKBOOK, {"name": clean(name)}).mappings().first()
+        return None if found is None else _workbook(dict(found))
 
     # -- what was worked out
 

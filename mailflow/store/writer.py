@@ -18,7 +18,6 @@ from sqlalchemy import (
     bindparam,
     delete,
     func,
-    literal,
     null,
     select,
 )
@@ -37,7 +36,7 @@ from mailflow.store.schema import outbox as outbox_table
 
 _HELD_BACK = 200
 
-_IS_KNOWN = select(literal(1)).where(
+_IS_KNOWN = select(fact_mail.c.seq).where(
     fact_mail.c.mailbox == bindparam("mailbox"),
     fact_mail.c.folder == bindparam("folder"),
     fact_mail.c.uidvalidity == bindparam("uidvalidity"),
@@ -89,7 +88,7 @@ class Writer(Reader):
         """
         place = (mailbox, folder, uidvalidity, uid)
         where = {"mailbox": mailbox, "folder": folder, "uidvalidity": uidvalidity, "uid": uid}
-        if place in self._mails or self._connection.execute(_IS_KNOWN, where).first() is not None:
+        if place in self._mails or self._column(_IS_KNOWN, where):
             return None
         digest = digest_of(raw)
         self._archive(digest, raw)

@@ -107,7 +107,7 @@ class MaildirMailbox:
             except OSError:
                 unreadable.append(file.uid)
             else:
-                received = _EPOCH + timedelta(microseconds=file.mtime_ns // 1000)
+                received = _instant(file.mtime_ns)
                 mails.append(Fetched(Place(self.folder, UIDVALIDITY, file.uid), received, raw))
         return Batch(tuple(mails), "", vanished, tuple(unreadable))
 
@@ -267,6 +267,14 @@ def _seen_name(file_name: str) -> str:
     base, *info = _INFO_STARTS.split(file_name, maxsplit=1)
     flags = info[0].removeprefix("2,") if info else ""
     return f"{base}{_INFO}2,{''.join(sorted({*flags, 'S'}))}"
+
+
+def _instant(mtime_ns: int) -> datetime:
+    """The time of a file; one that no calendar knows is one that nobody has set."""
+    try:
+        return _EPOCH + timedelta(microseconds=mtime_ns // 1000)
+    except OverflowError:
+        return datetime.now(UTC)
 
 
 def _examined(found: dict[str, str]) -> tuple[list[_File], int]:

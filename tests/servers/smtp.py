@@ -61,13 +61,14 @@ class SmtpServer:
         smtps: ssl.SSLContext | None = None,
         size_limit: int = 33554432,
         smtputf8: bool = False,
+        port: int | None = None,
     ) -> None:
         self.messages: list[Sent] = []
         self.faults = Faults()
         self.connections = 0
         self.logins: list[tuple[str, str]] = []
         self._wanted = (user, password)
-        self.port = free_port()
+        self.port = port or free_port()
         self._controller = _Controller(
             self,
             hostname="127.0.0.1",

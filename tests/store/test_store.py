@@ -149,7 +149,9 @@ def test_a_workbook_is_due_until_what_was_wanted_is_published(store: Store) -> N
         writer.workbook_published("投诉.xlsx", 2, "hash", b'{"base": 1}', NOON + timedelta(hours=2))
     assert row() == (3, 2, None, None)
     with store.read() as reader:
-        (found,) = reader.workbooks()
+        found = reader.workbook("投诉.xlsx")
+        assert (reader.workbooks()[0].base, reader.workbook("没有.xlsx")) == (None, None)
+    assert found is not None
     assert (found.content_hash, found.base, found.published_at) == ("hash", b'{"base": 1}', NOON + timedelta(hours=2))
 
 

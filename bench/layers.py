@@ -1,0 +1,83 @@
+"""Where intake's time goes: clocks at the doors of the layers, each layer's own time without that of the inner ones.
+
+Not cProfile, which makes Python code twice as dear and C code no dearer: its shares point at the wrong layer.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any
+
+from mailflow import intake, kinds, message, policies, views
+from mailflow.store import Reader, Writer
+from mailflow.store.book import StoreBook
+
+REST = "rest: commit, log, loop"
+_DOORS: tuple[tuple[str, object, tuple[str, ...]], ...] = (
+    ("transport: fetching", intake, ("waiting",)),
+    ("message: bytes to text", message, ("read", "resend_digest")),
+    ("kinds: text to reading", kinds, ("read",)),
+    ("policies: deciding", policies, ("decide",)),
+    ("views: workbooks concerned", views, ("touched",)),
+    ("store: the book's questions", StoreBook, ("get", "find", "register")),
+    ("store: mails, facts, rows", Writer, ("add_mail", "put", "flush", "touch", "set_cursor")),
+    ("store: known, mapping", Reader, ("known", "mapping")),
+)
+
+
+class Layers:
+    """Own CPU seconds by layer, while `watching`."""
+
+    def __init__(self) -> None:
+        self.spent: dict[str, float] = {}
+        self._inner: list[float] = []
+        """For each open door: what was spent behind doors inside it."""
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """All that is done meanwhile, the rest included, is booked to a layer."""
+        undo: list[tuple[object, str, object]] = []
+        try:
+            for layer, owner, names in _DOORS:
+                for name in names:
+                    real = getattr(owner, name)
+                    undo.append((owner, name, real))
+                    setattr(owner, name, self._door(layer, real))
+            with self._open(REST):
+                yield
+        finally:
+            for owner, name, real in undo:
+                setattr(owner, name, real)
+
+    @contextmanager
+    def _open(self, layer: str) -> Iterator[None]:
+        self._inner.append(0.0)
+        started = time.process_time()
+        try:
+            yield
+        finally:
+            whole = time.process_time() - started
+            self.spent[layer] = self.spent.get(layer, 0.0) + whole - self._inner.pop()
+            if self._inner:
+                self._inner[-1] += whole
+
+    def _door(self, layer: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(real)
+        def door(*args: Any, **kwargs: Any) -> Any:
+            with self._open(layer):
+                result = real(*args, **kwargs)
+            return self._steps(layer, result) if isinstance(result, Iterator) else result
+
+        return door
+
+    def _steps(self, layer: str, steps: Iterator[Any]) -> Iterator[Any]:
+        """An iterator works when it is asked, not when it is made."""
+        while True:
+            with self._open(layer):
+                step = next(steps, None)
+            if step is None:
+                return
+            yield step

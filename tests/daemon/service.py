@@ -1,0 +1,62 @@
+"""`mailflow run` as a process of its own, and what it tells about itself."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, cast
+
+from tests.faults.office import Office, eventually
+
+
+class Service:
+    """The daemon of an office, from its first status to SIGTERM. Its log is `log()`."""
+
+    def __init__(self, office: Office, **env: str) -> None:
+        self.office = office
+        self._log = office.folder / "daemon.log"
+        self._env = env
+        self._process: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> Service:
+        with open(self._log, "ab") as log:
+            self._process = self.office.start("run", stdout=log, stderr=log, env=self._env)
+        eventually("the daemon tells how it does", lambda: self.parts().keys() >= {"publish", "send", "tick"})
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
+    @property
+    def process(self) -> subprocess.Popen[str]:
+        assert self._process is not None
+        return self._process
+
+    def log(self) -> str:
+        return self._log.read_text(encoding="utf-8")
+
+    def parts(self) -> dict[str, Any]:
+        assert self._process is None or self._process.poll() is None, self.log()
+        return cast(dict[str, Any], self.office.status()["daemon"]["parts"])
+
+    def state(self, part: str) -> str:
+        return str(self.parts().get(part, {}).get("state"))
+
+    def end(self, number: int = signal.SIGTERM) -> float:
+        """Sends the signal; returns how many seconds the daemon took to end, in order."""
+        begun = time.monotonic()
+        self.process.send_signal(number)
+        assert self.process.wait(30) == 0, self.log()
+        return time.monotonic() - begun
+
+
+def has(path: Path, office: Office, text: str) -> bool:
+    """Whether the workbook is there and shows `text`."""
+    return path.exists() and office.shows(path, text)

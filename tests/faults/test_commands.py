@@ -1,0 +1,190 @@
+"""Clumsy use: clocks that go back, two at once, Ctrl-C, closed pipes, odd locales, odd folders, odd time zones."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tests.faults.office import Office, complaint, eventually, report, unfinished_report
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Office:
+    return Office(tmp_path)
+
+
+def test_a_clock_that_goes_back_undoes_and_repeats_nothing(office: Office) -> None:
+    office.deliver(complaint(), when=datetime(2026, 11, 20, 1, 0, tzinfo=UTC))
+    office.deliver(complaint("第二次"), when=datetime(2026, 11, 20, 2, 0, tzinfo=UTC))
+    assert office.once("2026-12-01T10:00").code == 0
+    before, ledger = len(office.sent()), office.rows("ledger")
+    assert before > 0
+    assert ledger
+    for now in ("2026-11-19T10:00", "2001-01-01", "2026-12-01T10:00"):
+        ended = office.once(now)
+        assert (ended.code, ended.err) == (0, "")
+    assert (len(office.sent()), office.rows("ledger")) == (before, ledger)
+    office.nothing_lost()
+
+
+@pytest.mark.parametrize("now", ["yesterday", "", "2026-13-01", "9999-12-31T23:59:59", "0001-01-01", "26-11-20"])
+def test_a_time_that_is_none_is_refused(office: Office, now: str) -> None:
+    for command in (("once",), ("decide", "1", "确认"), ("close-month", "2026-11")):
+        office.once()
+        ended = office.run(*command, "--now", now)
+        assert (ended.code, "时间" in ended.err) == (2, True), ended.err
+
+
+def test_a_machine_clock_in_another_zone_changes_no_month(office: Office) -> None:
+    # 00:30 on the first of December in Shanghai, and still November nearly everywhere else.
+    office.deliver(complaint(), when=datetime(2026, 11, 30, 16, 30, tzinfo=UTC))
+    for zone in ("America/Los_Angeles", "Pacific/Kiritimati", "nowhere"):
+        assert office.run("once", TZ=zone).code == 0
+    assert [row["month"] for row in office.rows("complaints")] == ["2026-12"]
+
+
+def test_of_two_at_the_same_time_one_is_refused(office: Office) -> None:
+    for number in range(200):
+        office.deliver(report(f"第{number}件事"))
+    children = [office.start("once") for _ in range(3)]
+    ended = sorted((child.communicate(timeout=120), child.returncode) for child in children)
+    codes = sorted(code for _, code in ended)
+    assert codes in ([0, 1, 1], [0, 0, 1], [0, 0, 0])
+    assert all("另一个 mailflow" in err for (_, err), code in ended if code)
+    assert len(office.rows("mails")) == 200
+    office.nothing_lost()
+
+
+def test_ctrl_c_keeps_what_was_done_and_the_next_run_does_the_rest(office: Office) -> None:
+    assert office.once().code == 0
+    for number in range(600):
+        office.deliver(report(f"第{number}件事"))
+    office.deliver(unfinished_report())
+    child = office.start("once")
+    eventually("a first batch is in the store", lambda: len(office.rows("mails")) > 0)
+    child.send_signal(signal.SIGINT)
+    _, err = child.communicate(timeout=60)
+    assert child.returncode in (130, 0)
+    assert "Traceback" not in err
+    assert ("已中断" in err) == (child.returncode == 130)
+    assert office.once().code == 0
+    assert len(office.rows("mails")) == 601
+    assert len(office.sent()) == 1
+    office.nothing_lost()
+
+
+def test_a_reader_that_goes_early_gets_no_traceback(office: Office) -> None:
+    for number in range(300):
+        office.deliver(report(f"第{number}件事"))
+    office.once()
+    for arguments in (["list", "mails"], ["list", "mails", "--json"]):
+        child = office.start(*arguments)
+        assert child.stdout is not None
+        assert child.stderr is not None
+        child.stdout.read(1)
+        child.stdout.close()
+        err = child.stderr.read()
+        child.wait(60)
+        child.stderr.close()
+        assert (err, child.returncode in (0, 1)) == ("", True)
+
+
+def without_output() -> None:
+    os.close(1)
+    os.close(2)
+
+
+def test_without_any_output_at_all(office: Office) -> None:
+    office.deliver(report())
+    child = office.start("once", stdout=None, stderr=None, preexec_fn=without_output)
+    assert child.wait(60) == 0
+    assert len(office.rows("mails")) == 1
+    office.nothing_lost()
+
+
+@pytest.mark.parametrize("locale", ["C", "POSIX", "zh_CN.GBK", "xx_YY.nonsense"])
+def test_odd_locales(office: Office, locale: str) -> None:
+    office.deliver(report())
+    environment = {"LC_ALL": locale, "LANG": locale, "LANGUAGE": locale, "PYTHONUTF8": "", "PYTHONIOENCODING": ""}
+    child = office.start("once", env=environment)
+    out, err = child.communicate(timeout=60)
+    assert (child.returncode, err) == (0, "")
+    assert "邮件 1 封" in out
+    child = office.start("list", "mails", env=environment)
+    out, _ = child.communicate(timeout=60)
+    assert "客户沟通-ERP二期项目-李四" in out
+    assert office.sheet.exists()
+
+
+def test_a_folder_with_blanks_and_chinese_used_from_elsewhere(tmp_path: Path) -> None:
+    office = Office(tmp_path / "技术 支持 (一) '部' %20")
+    office.deliver(report())
+    config = str(office.folder / "config.toml")
+    child = office.start("once", "--config", config, cwd="/")
+    _, err = child.communicate(timeout=60)
+    assert (child.returncode, err) == (0, "")
+    assert office.shows(office.sheet, "解决vista下远程控制网络参数设置")
+    child = office.start("list", "mails", "--json", cwd="/", env={"MAILFLOW_CONFIG": config})
+    out, _ = child.communicate(timeout=60)
+    assert len(json.loads(out)) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["decide", "99", "确认"], 1),
+        (["decide", "abc", "确认"], 1),
+        (["decide", "1"], 2),
+        (["close-month", "2026-13"], 2),
+        (["close-month", "2030-01"], 1),
+        (["why", "没有这个人", "2026-11"], 1),
+        (["why", "张三", "2026-11"], 1),
+        (["list", "nothing"], 2),
+        (["preview", "nothing"], 2),
+        (["onec"], 2),
+        ([], 2),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_chinese(office: Office, arguments: list[str], code: int) -> None:
+    office.once()
+    ended = office.run(*arguments)
+    assert (ended.code, "Traceback" in ended.err) == (code, False)
+    assert any("一" <= character <= "鿿" for character in ended.err)
+
+
+def test_before_the_first_run_commands_say_what_to_do(office: Office) -> None:
+    for arguments in (["decide", "1", "确认"], ["close-month", "2026-11"], ["rebuild"], ["why", "李四", "2026-11"]):
+        ended = office.run(*arguments)
+        assert (ended.code, "mailflow once" in ended.err) == (1, True), arguments
+    assert not (office.folder / "var").exists(), "asking makes nothing"
+
+
+def test_a_store_that_is_none_is_said(office: Office) -> None:
+    (office.folder / "var").mkdir()
+    (office.folder / "var" / "mailflow.db").write_bytes(b"this is no database at all" * 500)
+    for command in (["once"], ["list", "mails"], ["status"], ["rebuild", "--check"]):
+        ended = office.run(*command)
+        assert (ended.code in (1, 2), "数据库" in ended.err, "Traceback" in ended.err) == (True, True, False), ended.err
+
+
+def test_once_beside_a_running_daemon_is_refused_and_changes_nothing(office: Office) -> None:
+    daemon = office.start("run", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        eventually("the daemon runs", lambda: office.status()["daemon"]["running"])
+        for command in (["once"], ["rebuild"], ["run"]):
+            ended = office.run(*command)
+            assert (ended.code, "另一个 mailflow" in ended.err) == (1, True)
+        assert office.run("rebuild", "--check").code == 0
+        assert office.run("check").code == 0
+    finally:
+        daemon.send_signal(signal.SIGTERM)
+        begun = time.monotonic()
+        assert daemon.wait(30) == 0
+    assert time.monotonic() - begun < 30
