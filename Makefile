@@ -31,7 +31,7 @@ run: setup
 	$(BIN)/mailflow --config config.example.toml run
 
 test: .venv/.installed-dev
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto $(ARGS)
 
 check: .venv/.installed-dev
 	$(BIN)/python -m ruff check

@@ -5,18 +5,30 @@ from __future__ import annotations
 import gc
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from rich.console import Console
 from rich.table import Table
 
+T = TypeVar("T")
 Work = Callable[[], object]
 
 
 def sized(count: int, scale: float) -> int:
     """`count` on the scale of this run; at least one batch."""
     return max(50, round(count * scale))
+
+
+def each(function: Callable[[T], object], items: Iterable[T]) -> Work:
+    """Does `function` to each item and keeps nothing: what is kept costs the collector more with every item."""
+
+    def work() -> None:
+        for item in items:
+            function(item)
+
+    return work
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from bench.department import opened
 from bench.letters import letters
-from bench.meter import Figures, Work, cost, in_turns, sized
+from bench.meter import Figures, Work, cost, each, in_turns, sized
 from mailflow import kinds, message
 from mailflow.core.mapping import Mapping
 from mailflow.core.register import Register
@@ -28,9 +28,9 @@ def run(console: Console, scale: float) -> None:
             register = reader.book.register()
         app.store.close()
     works: dict[str, Work] = {
-        "compat32 parse": lambda: [email.message_from_bytes(raw) for raw in raws],
-        "message.read": lambda: [message.read(raw) for raw in raws],
-        "message.read + kinds.read": lambda: [_understood(raw, mapping, register) for raw in raws],
+        "compat32 parse": each(email.message_from_bytes, raws),
+        "message.read": each(message.read, raws),
+        "message.read + kinds.read": each(lambda raw: _understood(raw, mapping, register), raws),
     }
     for work in works.values():
         work()  # imports and tables

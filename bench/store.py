@@ -20,7 +20,7 @@ from rich.console import Console
 
 from bench.department import opened
 from bench.letters import FIRST, Delivered, letters
-from bench.meter import Cost, Figures, cost, in_turns, sized
+from bench.meter import Cost, Figures, Work, cost, each, in_turns, sized
 from mailflow import intake, rebuild
 from mailflow.app import App
 from mailflow.core.records import Mail
@@ -113,7 +113,10 @@ def _replay(console: Console, folder: Path, mails: Sequence[Delivered]) -> None:
     def check() -> None:
         assert rebuild.check(app.store) == []
 
-    works = {"compat32 parse": lambda: [email.message_from_bytes(m.raw) for m in mails], "rebuild --check": check}
+    works: dict[str, Work] = {
+        "compat32 parse": each(lambda m: email.message_from_bytes(m.raw), mails),
+        "rebuild --check": check,
+    }
     costs = in_turns(ROUNDS, {name: partial(cost, work) for name, work in works.items()})
     app.store.close()
     Figures("store: everything decided anew, and compared", "mail", len(mails), "compat32 parse", costs).show(console)
@@ -125,7 +128,7 @@ def _replay(console: Console, folder: Path, mails: Sequence[Delivered]) -> None:
 def _starts(console: Console, folder: Path, mails: Sequence[Delivered]) -> None:
     for name, kept in (("none", mails[:0]), ("all", mails)):
         app = _filled(folder / name, kept)
-        app.once(mails[-1].received)  # sends and publishes what is due, so that nothing is left to do
+        app.once(mails[-1].received, send_all=True)  # so that nothing is left to do
         app.store.close()
     once = "import sys; from mailflow.cli import main; sys.argv[0] = 'mailflow'; main()"
     works = {

@@ -54,7 +54,14 @@ STORY = Story(
         Once("11-02 11:30"),
         # On second thoughts, the month closed: an adjusting entry.
         Command("11-05 09:00", "decide {number of v1} 驳回"),
+        # What the server received in October and is fetched only now belongs to October, and is booked in November.
+        mail("late", "10-30 15:00", "赵六", "投诉-ERP项目", "技服：张三(华东)", "验收那天没有报告。", **TO),
         Once("11-05 09:30"),
+        # A withdrawal by subject, which nobody vouches for.
+        mail("withdrawal", "11-12 09:00", "钱七", "撤诉-CRM项目", "误会，已经解决。", auth="none", **TO),
+        Once("11-12 09:30"),
+        Command("11-12 10:00", "decide 7 确认"),
+        Once("11-12 10:30"),
         Once("12-01 09:00"),
     ),
     mails={
@@ -72,6 +79,8 @@ STORY = Story(
         "forged": "held",
         "meddling": "discussion",
         "close": "decided",
+        "late": "recorded",
+        "withdrawal": "decided",
     },
     complaints=(
         ("h1", "张三(华东)", "2026-10", "counted"),
@@ -79,7 +88,8 @@ STORY = Story(
         ("h3", None, "2026-10", "dismissed"),
         ("v1", "李四", "2026-10", "dismissed"),
         ("v2", "张三(华东)", "2026-10", "dismissed"),
-        ("v3", "张三(华北)", "2026-10", "counted"),
+        ("v3", "张三(华北)", "2026-10", "withdrawn"),
+        ("late", "张三(华东)", "2026-10", "counted"),
     ),
     ledger=(
         ("2026-10", "2026-10", "李四", "withhold", 1, "h2 v1", False),
@@ -88,6 +98,7 @@ STORY = Story(
         ("2026-10", "2026-10", "张三(华东)", "withhold", 1, "h1 v3", False),
         ("2026-10", "2026-10", "张三(华东)", "withhold", -1, "h1 v3", False),
         ("2026-11", "2026-10", "李四", "withhold", -1, "h2 v1", True),
+        ("2026-11", "2026-10", "张三(华东)", "withhold", 1, "h1 late", True),
     ),
     held=(
         ("h1", "complaint", "engineer_unclear", "指定 张三(华东)"),
@@ -96,16 +107,18 @@ STORY = Story(
         ("v1object", "objection", "objection", "维持"),
         ("v2object", "objection", "objection", "驳回"),
         ("forged", "mail", "sender_unverified", None),
+        ("withdrawal", "withdrawal", "sender_unverified", "确认"),
     ),
     notices={
-        ("held", "周九"): 6,
+        ("held", "周九"): 7,
         ("decision_done", "周九"): 4,
-        ("complaint_received", "张三(华东)"): 3,
+        ("complaint_received", "张三(华东)"): 4,
         ("complaint_received", "张三(华北)"): 1,
         ("complaint_received", "李四"): 2,
-        ("consequence", "张三(华东)"): 4,
+        ("consequence", "张三(华东)"): 5,
         ("consequence", "李四"): 2,
         ("complaint_withdrawn", "张三(华东)"): 2,
+        ("complaint_withdrawn", "张三(华北)"): 1,
         ("complaint_withdrawn", "李四"): 1,
         ("objection_result", "李四"): 1,
         ("objection_result", "张三(华东)"): 1,
