@@ -6,7 +6,7 @@ Machine cells become what is wanted. Cells of people stay what they are. Rows ar
     yes     yes      any       machine cells are updated; one changed by hand is restored and told
     yes     no       no        the row is appended
     yes     no       yes       a person deleted it: it stays deleted, told once
-    no      yes      yes       it left the view: the row stays as it is, greyed by its mark, told once
+    no      yes      yes       it left the view: our cells say only that, people's stay; greyed by its mark, told once
     no      yes      no        a person's own row: left alone, told once
 """
 
@@ -20,6 +20,7 @@ from mailflow.sheets.base import SheetBase
 from mailflow.sheets.layout import MARK, STALE, Layout, Values, heading_of
 from mailflow.sheets.values import Stored, moment_of, same, text_of
 
+LEFT = "（已移出本表）"
 _MAX_NOTES = 20
 _MAX_SHOWN = 40
 
@@ -82,7 +83,7 @@ def merge(layout: Layout, base: SheetBase, seen: Seen) -> Merged:
         tuple(appended.values()),
         tuple(_answers(layout, base, known)),
         tuple(_shortened([*restored, *told], layout)),
-        SheetBase(_next_rows(layout, seen, known, appended), gone, tuple(standing)),
+        SheetBase(_next_rows(layout, base, seen, known, appended), gone, tuple(standing)),
     )
 
 
@@ -113,14 +114,27 @@ def _print(values: Values, fields: list[str]) -> tuple[str, ...]:
     return tuple(f"{v:.12g}" if isinstance(v, float) else v or "" for v in found)
 
 
+def _ours(layout: Layout, base: SheetBase, seen: Seen, key: str) -> Values | None:
+    """What our cells of a row shall say; None for a row that is not ours.
+
+    A row that left the view keeps nothing of what it said: a complaint that counts for somebody else by now must not
+    go on standing here as counted.
+    """
+    fields = _machine(layout, seen)
+    if key in layout.rows:
+        return {field: layout.rows[key][field] for field in fields}
+    if key not in base.rows:
+        return None
+    texts = [c.field for c in layout.columns if c.field in fields[1:] and c.format in ("text", "long")]
+    left: Values = dict.fromkeys(fields) | {fields[0]: key}
+    left |= {texts[0]: LEFT} if texts and texts[0] != MARK.field else {}
+    return left | ({MARK.field: STALE} if MARK.field in seen.fields else {})
+
+
 def _changes(layout: Layout, base: SheetBase, seen: Seen, row: SeenRow) -> Iterator[tuple[SeenRow, str, Stored]]:
-    if row.key in layout.rows:
-        for field in _machine(layout, seen):
-            new = layout.rows[row.key][field]
-            if field in row.formulas or not same(row.values.get(field), new):
-                yield row, field, new
-    elif row.key in base.rows and MARK.field in seen.fields and row.values.get(MARK.field) != STALE:
-        yield row, MARK.field, STALE
+    for field, new in (_ours(layout, base, seen, row.key) or {}).items():
+        if field in row.formulas or not same(row.values.get(field), new):
+            yield row, field, new
 
 
 def _by_hand(base: SheetBase, row: SeenRow, field: str) -> bool:
@@ -149,7 +163,7 @@ def _standing(
         if row.key in layout.rows or not row.key:
             continue
         if row.key in base.rows:
-            yield f"stale:{row.key}", f"{_row(layout, row)}已不属于本表，保留原样，不再更新"
+            yield f"stale:{row.key}", f"{_row(layout, row)}已不属于本表，内容已清除，您填写的保留"
         else:
             yield f"unknown:{row.key}", f"{_row(layout, row)}不是系统写入的行，保留原样"
 
@@ -164,13 +178,13 @@ def _answers(layout: Layout, base: SheetBase, known: list[SeenRow]) -> Iterator[
                 yield CellAnswer(layout.sheet.id, row.key, column.field, text)
 
 
-def _next_rows(layout: Layout, seen: Seen, known: list[SeenRow], appended: dict[str, Values]) -> dict[str, Values]:
+def _next_rows(
+    layout: Layout, base: SheetBase, seen: Seen, known: list[SeenRow], appended: dict[str, Values]
+) -> dict[str, Values]:
     """The rows of ours as they stand in the file after the merge: our values in our cells, people's in theirs."""
-    machine = _machine(layout, seen)
     rows = {}
     for row in known:
-        ours = {f: layout.rows[row.key][f] for f in machine} if row.key in layout.rows else {MARK.field: STALE}
-        rows[row.key] = row.values | {field: value for field, value in ours.items() if field in seen.fields}
+        rows[row.key] = row.values | (_ours(layout, base, seen, row.key) or {})
     for key, values in appended.items():
         rows[key] = {field: value for field, value in values.items() if field in seen.fields}
     return rows

@@ -10,7 +10,7 @@ import pytest
 from openpyxl.styles import PatternFill
 from openpyxl.worksheet.worksheet import Worksheet
 
-from mailflow.sheets.merge import CellAnswer
+from mailflow.sheets.merge import LEFT, CellAnswer
 from mailflow.sheets.publish import publish, read_answers
 from tests.sheets.samples import (
     PROBLEMS,
@@ -211,11 +211,14 @@ def test_a_deleted_row_that_a_person_brings_back_lives_again(tmp_path: Path) -> 
     assert column(tmp_path, "沟通结果") == ["成功", "问题遗留", "成功"]
 
 
-def test_a_row_that_left_the_view_stays_and_is_greyed(tmp_path: Path) -> None:
+def test_a_row_that_left_the_view_says_only_that_and_keeps_what_people_wrote(tmp_path: Path) -> None:
     done = first(tmp_path)
+    by_person(tmp_path, lambda ws: ws.__setitem__("G3", "备忘"))
     done = again(tmp_path, book(row(1), row(3, "muted")), done)
-    assert done.notes == ("《支持记录》第 3 行（编号 R2）已不属于本表，保留原样，不再更新",)
+    assert done.notes == ("《支持记录》第 3 行（编号 R2）已不属于本表，内容已清除，您填写的保留",)
     assert [(r["编号"], r["系统标记"]) for r in table(tmp_path)] == [("R1", None), ("R2", "不计"), ("R3", "不计")]
+    said = {text for text in table(tmp_path)[1].values() if text is not None}
+    assert said == {"R2", "不计", "备忘", LEFT}
     assert again(tmp_path, book(row(1), row(3, "muted")), done).state == "unchanged"
     done = again(tmp_path, book(), done)
     assert (done.notes, column(tmp_path, "系统标记")) == ((), [None, "逾期", "不计"])
