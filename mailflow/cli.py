@@ -658,4 +658,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = cli(args=arguments, prog_name="mailflow", standalone_mode=False) or 0
         if code == _INTERRUPTED:  # Typer's word for Ctrl-C
             raise KeyboardInterrupt
+        # Here, and not when the interpreter ends: what cannot be written is an error like any other.
+        sys.stdout.flush()
         sys.exit(code)
