@@ -16,7 +16,7 @@ from mailflow.core.facts import DecisionFact, Fact, MailFact, MappingFact, TickF
 from mailflow.core.findings import Finding
 from mailflow.core.mapping import Mapping
 from mailflow.core.outcome import Outcome
-from mailflow.core.records import Due, Held, Mail, mail_key
+from mailflow.core.records import Due, Mail, mail_key
 from mailflow.message.model import Message
 from mailflow.policies import (
     cases,
@@ -208,8 +208,3 @@ def _fall_due(desk: Desk) -> None:
         for row in rows:
             desk.done(row.matter, row.step)
             ON_DUE[row.matter.partition(":")[0] + ":"](desk, row)
-
-
-def open_held(book: Book) -> list[Held]:
-    """What waits for the manager."""
-    return book.find(Held, state="open")
