@@ -8,11 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from mailflow.core.model import Model
+
+PORTS = {"imap": 143, "imaps": 993, "smtp": 587, "smtps": 465}
+"""What a url means that names no port."""
+
+Addresses = Annotated[tuple[str, ...], BeforeValidator(lambda given: [given] if isinstance(given, str) else given)]
+"""Such as imaps://imap.163.com:993; one may be written without a list."""
 
 
 class Refusal(Model):
@@ -31,12 +37,14 @@ class Provider(Model):
     name: str
     hosts: tuple[str, ...] = ()
     """Host names; * stands for anything. The first provider with a host that fits is taken."""
-    imap: str = ""
-    """Where its mail is read, as [[mailbox]] url has it: imaps://imap.163.com."""
-    smtp: str = ""
+    imap: Addresses = ()
+    """Where its mail is read, as [[mailbox]] url has it, without the user."""
+    smtp: Addresses = ()
     password: Literal["password", "authorisation_code", "app_password", "oauth"] = "password"  # noqa: S105
     help: str = ""
     """Chinese: how a person gets what is to be written as the password."""
+    quirks: str = ""
+    """Chinese: what a person should know of its ways."""
     idle: bool = True
     """False: IDLE is not used even if it is offered."""
     move: bool = True
@@ -56,13 +64,54 @@ class Provider(Model):
     def meaning(self, said: str) -> str | None:
         """What a refusal of this server means to a person; None: nobody knows."""
         said = said.casefold()
-        return next((r.means for r in self.refusals if r.says.casefold() in said), None)
+        return next((r.means for r in (*self.refusals, *_REFUSALS) if r.says.casefold() in said), None)
 
+    def usual_address(self, scheme: str, host: str, port: int) -> str | None:
+        """The address to try when this one fails, the most alike; None: it is a usual one, or none is known."""
+        usual = {"imap": self.imap, "smtp": self.smtp}.get(scheme.removesuffix("s"), ())
+        if f"{scheme}://{host}:{port}" in map(_with_port, usual):
+            return None
+        return max(map(_with_port, usual), key=lambda one: _alike(one, host), default=None)
+
+
+_REFUSALS = (
+    Refusal(says="[AUTHENTICATIONFAILED]", means="用户名或密码不对。很多邮箱要用授权码代替密码，授权码也会过期。"),
+    Refusal(says="[AUTHORIZATIONFAILED]", means="密码对，但不允许这个账号这样登录：请管理员开启 IMAP/SMTP。"),
+    Refusal(says="[EXPIRED]", means="密码或授权码已过期：请换一个。"),
+    Refusal(says="[PRIVACYREQUIRED]", means="服务器要求加密：url 用 imaps://。"),
+    Refusal(says="[CONTACTADMIN]", means="服务器要你找邮箱管理员。"),
+    Refusal(says="[UNAVAILABLE]", means="服务器暂时不能登录，会自动再试。"),
+    Refusal(says="[INUSE]", means="邮箱正被别的程序占用，会自动再试。"),
+    Refusal(says="[LIMIT]", means="超过了服务器的限制（连接数或流量），会自动再试。"),
+    Refusal(says="[OVERQUOTA]", means="邮箱满了：请清理。"),
+)
+"""What every server may say (RFC 5530)."""
 
 GENERIC = Provider(id="generic", name="邮件服务器")
+
+
+def _with_port(address: str) -> str:
+    scheme, _, rest = address.partition("://")
+    return address if ":" in rest else f"{address}:{PORTS.get(scheme, 0)}"
+
+
+def _alike(address: str, host: str) -> tuple[int, bool]:
+    """How many of the last labels of the names are the same; TLS from the start is better."""
+    names = [reversed(name.casefold().split(".")) for name in (address.partition("://")[2].partition(":")[0], host)]
+    same = 0
+    for ours, theirs in zip(*names, strict=False):
+        if ours != theirs:
+            break
+        same += 1
+    return same, address.partition(":")[0].endswith("s")
 
 
 def provider_of(host: str, providers: Iterable[Provider]) -> Provider:
     """The provider whose host this is."""
     host = host.casefold().rstrip(".")
-    return next((p for p in providers if any(fnmatchcase(host, h.casefold()) for h in p.hosts)), GENERIC)
+    return next((p for p in providers if any(_fits(host, h.casefold()) for h in p.hosts)), GENERIC)
+
+
+def _fits(host: str, pattern: str) -> bool:
+    """*.163.com is 163.com too, which a person may have written."""
+    return fnmatchcase(host, pattern) or f"*.{host}" == pattern

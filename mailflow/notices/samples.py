@@ -26,6 +26,7 @@ decision_done          matter(Chinese: 待确认第3项) answer result
 decision_unclear       matter answer reason choices(list of str)
 objection_result       number project received upheld(bool: the complaint stays counted) by reason
 complaint_withdrawn    number project received sender state(已撤诉 已驳回 已改派) reason
+answers_stopped        name("" if not on the roster) address reached(Chinese: which cap) subject received
 workbook_held          workbook since holder(who has it open) reason
 
 entries: list of dicts: number engineer month for_month rule effect(扣发 永久降级) grades(signed int) cause
@@ -206,6 +207,14 @@ SAMPLES: dict[str, dict[str, Any]] = {
         "status": "5.1.1",
         "reason": "550 5.1.1 <lisi@tech.example>: Recipient address rejected: User unknown",
         "server": "mx.tech.example",
+    },
+    "answers_stopped": {
+        "person": "钱经理",
+        "name": "李四",
+        "address": "lisi@tech.example",
+        "reached": "的来信一小时内已答复 30 次",
+        "subject": "客户沟通 星海ERP 工单 20261120",
+        "received": "2026-11-20 09:31",
     },
     "complaint_withdrawn": {
         "person": "李四",

@@ -24,9 +24,11 @@ class CopyingSender:
     """`sender` with its folder of sent mail.
 
     Args:
-        saves: whether the server puts what it has taken there by itself. Then a message whose answer was lost can be
-            looked up; where the copy is ours, its absence says nothing (mail.md §4, 6).
+        saves: whether the server puts what it has taken there by itself. Otherwise we do, after it was sent. So what is
+            there was sent; that it is not there says nothing, for the copy may have failed or may come late.
     """
+
+    finds_late = True
 
     def __init__(self, sender: Sender, sent: Sent, *, saves: bool) -> None:
         self._sender, self._sent, self._saves = sender, sent, saves
@@ -49,10 +51,11 @@ class CopyingSender:
         except MailflowError as error:
             journal.copy_failed(error=error)
             return None
-        return there or (False if self._saves else None)
+        return there or None
 
-    def pause(self) -> float:
-        return self._sender.pause()
+    @property
+    def per_minute(self) -> int:
+        return self._sender.per_minute
 
     def check(self) -> str:
         """What is wrong with the folder is told and no obstacle: without copies, notices go all the same."""

@@ -32,6 +32,7 @@ from mailflow.transports.base import (
     Refusal,
     folder_of,
 )
+from mailflow.transports.wire import crlf
 
 INBOX = "INBOX"
 UIDVALIDITY = "0"
@@ -172,6 +173,9 @@ class MaildirMailbox:
 class MaildirSender:
     """Delivers into a Maildir, as the embedded sender: one file for each Message-ID, however often it is sent."""
 
+    per_minute = 0
+    finds_late = False
+
     def __init__(self, root: Path) -> None:
         self._root = root
 
@@ -180,7 +184,7 @@ class MaildirSender:
         with _transient(f"投递到邮件目录 {self._root}"):
             make_maildir(self._root)
             if not self._holds(name):
-                self._deliver(message, name)
+                self._deliver(crlf(message), name)
                 journal.step("maildir.delivered")
         return ()
 
@@ -207,9 +211,6 @@ class MaildirSender:
         if (self._root / "new" / name).exists():
             return True
         return any(uid == name for uid, _ in _scan(self._root / "cur"))
-
-    def pause(self) -> float:
-        return 0.0
 
     def check(self) -> str:
         with _transient(f"写入邮件目录 {self._root}"):

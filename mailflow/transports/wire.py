@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import re
 import socket
 import ssl
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from email import message_from_bytes, policy
 from email.utils import getaddresses
+
+from mailflow.core.address import ascii_form, key_of
 
 _SLOWEST_BYTES_A_SECOND = 16 * 1024
 _KEEPALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
@@ -66,6 +68,10 @@ class Watchdog:
         finally:
             timer.cancel()
 
+    def cut(self) -> None:
+        """Shuts the socket now, and each that comes after it until the next deadline."""
+        self._expire()
+
     def _expire(self) -> None:
         with self._lock:
             self._expired = True
@@ -89,14 +95,23 @@ def connect(
         _keep_alive(sock)
         if context is None:
             return sock
-        # The handshake in a step of its own: the watchdog must know the new socket before the server may stall.
-        sock = context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
-        watchdog.watch(sock)
-        sock.do_handshake()
+        return encrypted(sock, host, watchdog, context)
     except BaseException:
         sock.close()
         raise
-    return sock
+
+
+def encrypted(sock: socket.socket, host: str, watchdog: Watchdog, context: ssl.SSLContext) -> ssl.SSLSocket:
+    """TLS on a connected socket, which is gone whatever happens. Raises OSError."""
+    # The handshake in a step of its own: the watchdog must know the new socket before the server may stall.
+    wrapped = context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
+    try:
+        watchdog.watch(wrapped)
+        wrapped.do_handshake()
+    except BaseException:
+        wrapped.close()
+        raise
+    return wrapped
 
 
 def _keep_alive(sock: socket.socket) -> None:
@@ -115,16 +130,21 @@ def is_loopback(host: str) -> bool:
 
 
 _MEANINGS: tuple[tuple[type[BaseException], str], ...] = (
-    (
-        ssl.SSLCertVerificationError,
-        "证书不受信任，或不是发给这个主机名的，没有登录。单位自己的证书见 operations.md",
-    ),
     (socket.gaierror, "找不到这个主机名：请检查 url 里的主机和这台机器的 DNS"),
     (ConnectionRefusedError, "没有程序在这个端口上等候：请检查端口，以及服务器有没有运行"),
-    (ConnectionResetError, "对方断开了连接"),
+    (ConnectionError, "对方断开了连接"),
     (TimeoutError, "没有答复：请检查主机、端口和防火墙"),
 )
 
+_UNTRUSTED = "证书不受信任，没有登录。单位自己签发的证书怎样信任，见 operations.md"
+_CERTIFICATES = {
+    # X509_V_ERR_… of OpenSSL
+    9: "证书还没有生效，没有登录：请检查这台机器的时钟",
+    10: "证书已经过期，没有登录：请服务器的管理员换新的，并检查这台机器的时钟",
+    62: "证书不是发给这个主机名的，没有登录：url 里要写证书上的主机名",
+    64: "证书不是发给这个 IP 地址的，没有登录：url 里要写证书上的主机名",
+}
+_NOT_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "HTTP_REQUEST")
 _NO_TLS = "这个端口上不是 TLS：imaps 一般是 993，smtps 是 465；143 和 587 要写 imap 和 smtp"
 
 
@@ -132,7 +152,9 @@ def why(error: BaseException) -> str:
     """What went wrong with a connection: in Chinese and what to do, where that is known, and in the error's words."""
     for cause in _causes(error):
         meaning = next((meaning for kind, meaning in _MEANINGS if isinstance(cause, kind)), None)
-        if isinstance(cause, ssl.SSLError) and "WRONG_VERSION_NUMBER" in str(cause):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            meaning = _CERTIFICATES.get(getattr(cause, "verify_code", 0), _UNTRUSTED)
+        elif isinstance(cause, ssl.SSLError) and any(sign in str(cause) for sign in _NOT_TLS):
             meaning = _NO_TLS
         if meaning:
             return f"{meaning}（{words(cause) or type(cause).__name__}）"
@@ -165,13 +187,28 @@ def _decoded(said: bytes) -> str:
         return said.decode("gb18030", "replace")
 
 
+def crlf(message: bytes) -> bytes:
+    """The message with no line end but CRLF: after a bare one, some servers take a dot for the message's end, and what
+    follows for commands (SMTP smuggling)."""
+    return _BARE.sub(b"\r\n", message)
+
+
+_BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
+_FIELD = re.compile(rb"[^\r\n]+(?:\r\n[ \t][^\r\n]*)*")
+_RECIPIENTS = re.compile(rb"(?:to|cc|bcc)[ \t]*:", re.IGNORECASE)
+
+
 def addressed(message: bytes, recipients: Sequence[str]) -> bytes:
-    """The message with nobody else in its header: Exchange sends to whom the header names (mail.md §3)."""
-    wanted = {address.casefold() for address in recipients}
-    parsed = message_from_bytes(message, policy=policy.SMTP)
-    named = {a.casefold() for _, a in getaddresses([str(v) for n in ("To", "Cc") for v in parsed.get_all(n, [])])}
-    if named == wanted:
+    """The message with nobody else in its header: Exchange sends to whom the header names (mail.md §3).
+
+    All else stays as it is: email's own generator would encode long identifiers, which nobody would recognise.
+    """
+    message = crlf(message)
+    head, blank, body = message.partition(b"\r\n\r\n")
+    fields = _FIELD.findall(head)
+    others = [field for field in fields if not _RECIPIENTS.match(field)]
+    named = [field.partition(b":")[2].decode("utf-8", "replace") for field in fields if _RECIPIENTS.match(field)]
+    if {key_of(address) for _, address in getaddresses(named)} == set(map(key_of, recipients)):
         return message
-    del parsed["To"], parsed["Cc"], parsed["Bcc"]
-    parsed["To"] = ", ".join(recipients)
-    return parsed.as_bytes()
+    to = b"To: " + b",\r\n ".join(ascii_form(address).encode() for address in recipients)
+    return b"\r\n".join([to, *others]) + blank + body

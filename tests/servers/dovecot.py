@@ -184,7 +184,9 @@ class Dovecot:
     def deliver(self, user: str, raw: bytes, when: datetime | None = None) -> None:
         """Puts a mail into the user's INBOX, as a local delivery agent does; `when` becomes its INTERNALDATE."""
         inbox = self.maildir(user)
-        name = f"{time.time_ns()}.{uuid.uuid4().hex}.test"
+        # Dovecot gives UIDs in the order of seconds and microseconds; it does not take seconds beyond 32 bits.
+        seconds, rest = divmod(time.time_ns(), 10**9)
+        name = f"{seconds}.M{rest // 1000:06}P{uuid.uuid4().hex}.test"
         (inbox / "tmp" / name).write_bytes(raw)
         self._give(inbox / "tmp" / name)
         if when is not None:

@@ -6,14 +6,20 @@ import base64
 import http.server
 import itertools
 import re
+import select
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from xml.sax.saxutils import escape
 
+import spnego
 from lxml import etree
+from spnego.exceptions import SpnegoError
+
+from tests.servers.loopback import Certificate
 
 _S = "http://schemas.xmlsoap.org/soap/envelope/"
 _M = "http://schemas.microsoft.com/exchange/services/2006/messages"
@@ -22,6 +28,9 @@ NS = {"s": _S, "m": _M, "t": _T}
 _VERSION = 'MajorVersion="15" MinorVersion="2" MajorBuildNumber="1118" MinorBuildNumber="7" Version="V2017_07_11"'
 _PARENT = "msgfolderroot"
 USER, PASSWORD = "EXAMPLE\\support", "pass & <word>"
+
+
+Instead = str | int | tuple[int, bytes] | None
 
 
 @dataclass
@@ -35,13 +44,16 @@ class Item:
 @dataclass
 class Exchange:
     """The state of the server. `before` and `after` are called with the operation's name, before it is carried out and
-    after that but before it is answered; what they return is the answer instead: a status, or "" for a cut line."""
+    after that but before it is answered; what they return is the answer instead: a status, a status with a body, the
+    code of an EWS error, or "" for a cut line. `trickle` seconds pass before each byte of an answer."""
 
     items: dict[str, Item] = field(default_factory=dict)
     log: list[tuple[str, str, str]] = field(default_factory=list)
     folders: dict[str, str] = field(
         default_factory=lambda: {n: n for n in ("root", _PARENT, "inbox", "drafts", "sentitems", "outbox")}
     )
+    parents: dict[str, str] = field(default_factory=dict)
+    """Of folders that are not below the mailbox's top."""
     unconvertible: set[str] = field(default_factory=set)
     """Subjects of items whose MIME cannot be made."""
     epoch: int = 0
@@ -50,8 +62,29 @@ class Exchange:
     """No streaming subscriptions."""
     submitted: list[bytes] = field(default_factory=list)
     operations: list[str] = field(default_factory=list)
-    before: Callable[[str], str | int | None] = lambda operation: None
-    after: Callable[[str], str | int | None] = lambda operation: None
+    requests: list[bytes] = field(default_factory=list)
+    connections: int = 0
+    """Open now."""
+    posts: int = 0
+    headers: dict[str, str] = field(default_factory=dict)
+    """Of every answer, besides the usual."""
+    offers: tuple[str, ...] = ('Basic realm="exchange"',)
+    """Ways to log in; NTLM is carried out."""
+    shape: dict[str, str] = field(default_factory=dict)
+    """What the items with these ids are instead of a Message."""
+    odd: dict[str, str] = field(default_factory=dict)
+    """What stands in the items with these subjects instead of the element of that name; "": nothing at all."""
+    wrong: dict[str, str] = field(default_factory=dict)
+    """What is said of the items with these subjects when their MIME is wanted: the code of an EWS error."""
+    endless: bool = False
+    """Lists the same page again and again."""
+    spoil: Callable[[bytes], bytes] | None = None
+    """What becomes of each answer."""
+    unseen: int = 0
+    """So many times more, a message that was sent is not found yet."""
+    trickle: float = 0.0
+    before: Callable[[str], Instead] = lambda operation: None
+    after: Callable[[str], Instead] = lambda operation: None
     news: threading.Condition = field(default_factory=threading.Condition)
     _numbers: Any = field(default_factory=lambda: itertools.count(1))
 
@@ -104,18 +137,30 @@ def _item_id(uid: str) -> str:
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     exchange: Exchange
 
     def log_message(self, *args: object) -> None: ...
 
-    def do_GET(self) -> None:
-        self._reply(401 if not self._may() else 200, b"")
+    def setup(self) -> None:
+        super().setup()
+        self.exchange.connections += 1
+        self.ntlm: Any = None
+        self.challenge, self.logged_in = b"", False
+
+    def finish(self) -> None:
+        self.exchange.connections -= 1
+        super().finish()
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.exchange.posts += 1
+        if self._instead(self.exchange.before("")):
+            return
         if not self._may():
             self._reply(401, b"")
             return
+        self.exchange.requests.append(body)
         (request,) = etree.fromstring(body).iterfind("s:Body/*", NS)
         operation = etree.QName(request).localname
         self.exchange.operations.append(operation)
@@ -125,29 +170,58 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._stream(request)
             return
         answer = getattr(self, f"_{operation}")(request)
+        if self.exchange.spoil:
+            answer = self.exchange.spoil(answer)
         if not self._instead(self.exchange.after(operation)):
             self._reply(200, answer)
 
     def _may(self) -> bool:
-        wanted = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
-        return self.headers.get("Authorization") == f"Basic {wanted}"
+        kind, _, said = self.headers.get("Authorization", "").partition(" ")
+        if "NTLM" in self.exchange.offers and (kind == "NTLM" or self.logged_in):
+            return self._may_by_ntlm(base64.b64decode(said))
+        return kind == "Basic" and base64.b64decode(said).decode() == f"{USER}:{PASSWORD}"
 
-    def _instead(self, what: str | int | None) -> bool:
+    def _may_by_ntlm(self, said: bytes) -> bool:
+        """NTLM logs a connection in, in two steps; what it knows of users is in the file NTLM_USER_FILE."""
+        if self.logged_in:
+            return True
+        self.ntlm = self.ntlm or spnego.server(protocol="ntlm")
+        try:
+            self.challenge = self.ntlm.step(said) or b""
+        except SpnegoError:
+            self.ntlm, self.challenge = None, b""
+        self.logged_in = self.ntlm is not None and self.ntlm.complete
+        return self.logged_in
+
+    def _instead(self, what: Instead) -> bool:
         if what == "":
             self.close_connection = True
             self.connection.shutdown(2)
         elif isinstance(what, int):
             self._reply(what, b"")
+        elif isinstance(what, tuple):
+            self._reply(*what)
+        elif what is not None:
+            operation = self.exchange.operations[-1]
+            self._reply(200, _answer(operation, _error(operation, what)))
         return what is not None
 
     def _reply(self, status: int, body: bytes) -> None:
         self.send_response(status)
+        for name, value in self.exchange.headers.items():
+            self.send_header(name, value)
         if status == 401:
-            self.send_header("WWW-Authenticate", 'Basic realm="exchange"')
+            for offer in self.exchange.offers:
+                challenge = base64.b64encode(self.challenge).decode() if offer == "NTLM" else ""
+                self.send_header("WWW-Authenticate", f"{offer} {challenge}".strip())
         self.send_header("Content-Type", "text/xml; charset=utf-8")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        if not self.exchange.trickle:
+            self.wfile.write(body)
+        for byte in body if self.exchange.trickle else b"":
+            time.sleep(self.exchange.trickle)
+            self.wfile.write(bytes([byte]))
 
     # -- folders ------------------------------------------------------------------------------------------------------
 
@@ -159,7 +233,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         held = sum(item.folder == uid for item in self.exchange.items.values())
         return (
             f'<t:Folder><t:FolderId Id="F-{uid}" ChangeKey="AQ=="/>'
-            f'<t:ParentFolderId Id="F-{_PARENT}" ChangeKey="AQ=="/>'
+            f'<t:ParentFolderId Id="F-{self.exchange.parents.get(uid, _PARENT)}" ChangeKey="AQ=="/>'
             f"<t:FolderClass>IPF.Note</t:FolderClass><t:DisplayName>{escape(self.exchange.folders[uid])}</t:DisplayName>"
             f"<t:TotalCount>{held}</t:TotalCount><t:ChildFolderCount>0</t:ChildFolderCount>"
             "<t:UnreadCount>0</t:UnreadCount></t:Folder>"
@@ -175,7 +249,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _FindFolder(self, request: Any) -> bytes:  # noqa: N802
         wanted = [element.get("Value") for element in request.iter(f"{{{_T}}}Constant")]
-        found = [uid for uid, name in self.exchange.folders.items() if name in wanted and uid != _PARENT]
+        (parent,) = self._folder_ids(request.find("m:ParentFolderIds", NS))
+        folders, parents = self.exchange.folders, self.exchange.parents
+        found = [u for u in folders if folders[u] in wanted and u != _PARENT and parents.get(u, _PARENT) == parent]
         inner = "".join(map(self._folder, found))
         root = f'<m:RootFolder TotalItemsInView="{len(found)}" IncludesLastItemInRange="true">'
         return _answer("FindFolder", _fine("FindFolder", f"{root}<t:Folders>{inner}</t:Folders></m:RootFolder>"))
@@ -184,6 +260,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         name = request.findtext(".//t:DisplayName", namespaces=NS)
         uid = f"made{len(self.exchange.folders)}"
         self.exchange.folders[uid] = name
+        (self.exchange.parents[uid],) = self._folder_ids(request.find("m:ParentFolderId", NS))
         return _answer("CreateFolder", _fine("CreateFolder", f"<m:Folders>{self._folder(uid)}</m:Folders>"))
 
     # -- items --------------------------------------------------------------------------------------------------------
@@ -193,7 +270,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         folder = self._folder_ids(request)[0]
         given = request.findtext("m:SyncState", namespaces=NS) or f"{exchange.epoch}.0"
         epoch, _, position = given.partition(".")
-        if int(epoch) != exchange.epoch:
+        if not (epoch.isdecimal() and position.isdecimal() and int(epoch) == exchange.epoch):
             return _answer("SyncFolderItems", _error("SyncFolderItems", "ErrorInvalidSyncStateData"))
         most = int(request.findtext("m:MaxChangesReturned", namespaces=NS))
         at, changes = int(position), list[str]()
@@ -201,10 +278,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             kind, where, uid = exchange.log[at]
             at += 1
             if where == folder and kind == "Create":
-                changes.append(f"<t:Create><t:Message>{_item_id(uid)}</t:Message></t:Create>")
+                kind_of = exchange.shape.get(uid, "Message")
+                changes.append(f"<t:Create><t:{kind_of}>{_item_id(uid)}</t:{kind_of}></t:Create>")
             elif where == folder:
                 changes.append(f"<t:Delete>{_item_id(uid)}</t:Delete>")
-        last = str(at >= len(exchange.log)).lower()
+        last = str(at >= len(exchange.log) and not exchange.endless).lower()
+        at = at if not exchange.endless else (int(position) + 1) % 3
         inner = (
             f"<m:SyncState>{exchange.epoch}.{at}</m:SyncState>"
             f"<m:IncludesLastItemInRange>{last}</m:IncludesLastItemInRange><m:Changes>{''.join(changes)}</m:Changes>"
@@ -223,8 +302,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if item is None:
             return _error("GetItem", "ErrorItemNotFound", "<m:Items/>")
         mime = "item:MimeContent" in wanted
-        if mime and any(f"Subject: {s}\r\n".encode() in item.raw for s in self.exchange.unconvertible):
-            return _error("GetItem", "ErrorMimeContentConversionFailed", "<m:Items/>")
+        subject = item.raw.split(b"\r\n", 1)[0].decode("utf-8", "replace").removeprefix("Subject: ")
+        wrong = dict.fromkeys(self.exchange.unconvertible, "ErrorMimeContentConversionFailed") | self.exchange.wrong
+        if mime and subject in wrong:
+            return _error("GetItem", wrong[subject], "<m:Items/>")
         inner = ""
         if mime:
             inner += f'<t:MimeContent CharacterSet="UTF-8">{base64.b64encode(item.raw).decode()}</t:MimeContent>'
@@ -235,7 +316,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             inner += f"<t:Size>{len(item.raw)}</t:Size>"
         if "message:IsRead" in wanted:
             inner += f"<t:IsRead>{str(item.read).lower()}</t:IsRead>"
-        return _fine("GetItem", f"<m:Items><t:Message>{inner}</t:Message></m:Items>")
+        odd = self.exchange.odd.get(subject)
+        if odd is not None and mime == ("MimeContent" in odd or not odd):
+            name = odd.split(">")[0].strip("<")
+            inner = re.sub(f"<{name}\\b.*?</{name}>", odd, inner, flags=re.DOTALL) if odd else ""
+        shape = self.exchange.shape.get(uid, "Message")
+        return _fine("GetItem", f"<m:Items><t:{shape}>{inner}</t:{shape}></m:Items>")
 
     def _UpdateItem(self, request: Any) -> bytes:  # noqa: N802
         parts = []
@@ -269,6 +355,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         folder = self._folder_ids(request)[0]
         wanted = [e.get("Value").encode() for e in request.iter(f"{{{_T}}}Constant")]
         found = [u for u, i in self.exchange.items.items() if i.folder == folder and all(w in i.raw for w in wanted)]
+        if self.exchange.unseen:
+            self.exchange.unseen -= 1
+            found = []
         inner = "".join(f"<t:Message>{_item_id(uid)}</t:Message>" for uid in found)
         root = f'<m:RootFolder TotalItemsInView="{len(found)}" IncludesLastItemInRange="true">'
         return _answer("FindItem", _fine("FindItem", f"{root}<t:Items>{inner}</t:Items></m:RootFolder>"))
@@ -304,7 +393,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         with self.exchange.news:
             before = len(self.exchange.log)
-            self.exchange.news.wait_for(lambda: len(self.exchange.log) > before, timeout=60)
+            while len(self.exchange.log) <= before:
+                self.exchange.news.wait(0.2)
+                if select.select([self.connection], [], [], 0)[0]:  # whoever listened has hung up
+                    self.close_connection = True
+                    return
             uid = self.exchange.log[-1][2] if self.exchange.log else "none"
         event = (
             "<t:NewMailEvent><t:TimeStamp>2026-11-20T01:30:00Z</t:TimeStamp>"
@@ -319,13 +412,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 class EwsServer:
     """`with EwsServer() as server:` serves `server.exchange` at `server.endpoint`."""
 
-    def __init__(self) -> None:
+    def __init__(self, certificate: Certificate | None = None) -> None:
         self.exchange = Exchange()
         handler = type("Handler", (_Handler,), {"exchange": self.exchange})
         self._http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._http.daemon_threads = True
+        if certificate is not None:
+            self._http.socket = certificate.server_context().wrap_socket(self._http.socket, server_side=True)
         self.port = int(self._http.server_address[1])
-        self.endpoint = f"http://127.0.0.1:{self.port}/EWS/Exchange.asmx"
+        self.endpoint = f"{'https' if certificate else 'http'}://127.0.0.1:{self.port}/EWS/Exchange.asmx"
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
 
     def __enter__(self) -> EwsServer:

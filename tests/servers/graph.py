@@ -8,14 +8,18 @@ import itertools
 import json
 import re
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
+
+from tests.servers.loopback import Certificate
 
 _MESSAGE_ID = re.compile(rb"^Message-ID: *(<[^>]+>)", re.IGNORECASE | re.MULTILINE)
 TOKEN = "token-1"
+Instead = str | int | tuple[int, bytes, str] | None
 
 
 @dataclass
@@ -34,14 +38,18 @@ class Mail:
 
 @dataclass
 class Graph:
-    """`before` and `after` get method and path, and may give a status, or "" for a cut line, to answer instead."""
+    """`before` and `after` get method and path, and may give what to answer instead: a status, a status with a body of
+    some content type, or "" for a cut line. `trickle` seconds pass before each byte of an answer."""
 
     token: str = TOKEN
+    base: str = ""
     mails: dict[str, Mail] = field(default_factory=dict)
     log: list[tuple[str, str]] = field(default_factory=list)
     folders: dict[str, str] = field(
         default_factory=lambda: {"F-inbox": "Inbox", "F-drafts": "Drafts", "F-sent": "Sent"}
     )
+    parents: dict[str, str] = field(default_factory=dict)
+    """Of folders that are not at the top."""
     page: int = 100
     epoch: int = 0
     """Delta links of another epoch are gone."""
@@ -49,12 +57,23 @@ class Graph:
     """Every page names its first mail twice."""
     refused: set[str] = field(default_factory=set)
     """Subjects of mails whose MIME is not given."""
+    odd: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What is said otherwise of the mails with these subjects when they are listed."""
+    spoil: Callable[[Any], Any] | None = None
+    """What becomes of each answer that is JSON."""
+    half: str = ""
+    """Answers about paths that end so break off in the midst."""
+    unseen: int = 0
+    """So many times more, a message that was sent is not found yet."""
+    trickle: float = 0.0
     retry_after: str | None = None
     submitted: list[bytes] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
+    connections: int = 0
+    """Open now."""
     prefers: set[str] = field(default_factory=set)
-    before: Callable[[str, str], str | int | None] = lambda method, path: None
-    after: Callable[[str, str], str | int | None] = lambda method, path: None
+    before: Callable[[str, str], Instead] = lambda method, path: None
+    after: Callable[[str, str], Instead] = lambda method, path: None
     _numbers: Any = field(default_factory=lambda: itertools.count(1))
 
     def put(self, raw: bytes, folder: str, received: datetime | None = None, *, draft: bool = False) -> str:
@@ -70,9 +89,18 @@ class Graph:
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     graph: Graph
 
     def log_message(self, *args: object) -> None: ...
+
+    def setup(self) -> None:
+        super().setup()
+        self.graph.connections += 1
+
+    def finish(self) -> None:
+        self.graph.connections -= 1
+        super().finish()
 
     def _serve(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -87,30 +115,42 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if self._instead(self.graph.before(self.command, path)):
             return
         status, answer = self._answer(self.command, path, query, body)
+        if self.graph.spoil and not isinstance(answer, bytes):
+            answer = self.graph.spoil(answer)
         if not self._instead(self.graph.after(self.command, path)):
             self._reply(status, answer)
 
     do_GET = do_POST = do_PATCH = do_DELETE = _serve  # noqa: N815
 
-    def _instead(self, what: str | int | None) -> bool:
+    def _instead(self, what: Instead) -> bool:
         if what == "":
             self.close_connection = True
             self.connection.shutdown(2)
         elif isinstance(what, int):
             self._error(what, "Trouble")
+        elif isinstance(what, tuple):
+            self._reply(*what)
         return what is not None
 
     def _error(self, status: int, code: str) -> None:
         self._reply(status, {"error": {"code": code, "message": f"{code} happened"}})
 
-    def _reply(self, status: int, answer: object) -> None:
+    def _reply(self, status: int, answer: object, kind: str = "application/json") -> None:
         body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
         self.send_response(status)
         if self.graph.retry_after is not None:
             self.send_header("Retry-After", self.graph.retry_after)
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        if self.graph.half and self.path.split("?")[0].endswith(quote(self.graph.half, safe="/$")):
+            body = body[: len(body) // 2]
+            self.close_connection = True
+        if not self.graph.trickle:
+            self.wfile.write(body)
+        for byte in body if self.graph.trickle else b"":
+            time.sleep(self.graph.trickle)
+            self.wfile.write(bytes([byte]))
 
     def _answer(self, method: str, path: str, query: dict[str, str], body: bytes) -> tuple[int, object]:
         missing = (404, {"error": {"code": "ErrorItemNotFound", "message": "not found"}})
@@ -127,13 +167,17 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _folders(self, method: str, steps: list[str], query: dict[str, str], body: bytes) -> tuple[int, object]:
         graph = self.graph
         if not steps or steps[1:] == ["childFolders"]:
+            parent = steps[0] if steps else ""
             if method == "POST":
-                uid = f"F-{len(graph.folders)}"
+                uid = f"F-{next(graph._numbers)}"
                 graph.folders[uid] = json.loads(body)["displayName"]
+                graph.parents[uid] = parent
                 return 201, self._folder(uid)
             wanted = re.fullmatch(r"displayName eq '(.*)'", query["$filter"])
             assert wanted
-            return 200, {"value": [self._folder(u) for u, name in graph.folders.items() if name == wanted[1]]}
+            name = wanted[1].replace("''", "'")
+            within = [u for u in graph.folders if graph.parents.get(u, "") == parent and graph.folders[u] == name]
+            return 200, {"value": [self._folder(uid) for uid in within]}
         uid = {"inbox": "F-inbox", "drafts": "F-drafts"}.get(steps[0], steps[0])
         if uid not in graph.folders:
             return 404, {"error": {"code": "ErrorItemNotFound", "message": "no folder"}}
@@ -163,7 +207,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 found.append(self._shown(uid, mail) if mail and mail.folder == folder else gone)
         if graph.twice and found:
             found.append(found[0])
-        link = f"http://{self.headers['Host']}/v1.0/users/support%40corp.example/mailFolders/{folder}/messages/delta"
+        link = f"{self.graph.base}/v1.0/users/support%40corp.example/mailFolders/{folder}/messages/delta"
         name = "@odata.deltaLink" if at >= len(graph.log) else "@odata.nextLink"
         return 200, {"value": found, name: f"{link}?$skiptoken={graph.epoch}.{at}"}
 
@@ -173,17 +217,18 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if since := re.fullmatch(r"receivedDateTime ge (.+)", query.get("$filter", "")):
             begin = datetime.fromisoformat(since[1].replace("Z", "+00:00"))
             found = [(when, uid) for when, uid in found if when >= begin]
-        skip = int(query.get("$skip", "0"))
-        page = [self._shown(uid, graph.mails[uid]) for _, uid in found[skip : skip + graph.page]]
+        skip, most = int(query.get("$skip", "0")), min(graph.page, int(query.get("$top", "10")))
+        page = [self._shown(uid, graph.mails[uid]) for _, uid in found[skip : skip + most]]
         answer: dict[str, object] = {"value": page}
-        if skip + graph.page < len(found):
-            filters = f"&$filter={query['$filter']}" if "$filter" in query else ""
-            link = f"http://{self.headers['Host']}/v1.0/users/support%40corp.example/mailFolders/{folder}/messages"
-            answer["@odata.nextLink"] = f"{link}?$skip={skip + graph.page}{filters}".replace(" ", "%20")
+        if skip + most < len(found):
+            link = f"{self.graph.base}/v1.0/users/support%40corp.example/mailFolders/{folder}/messages"
+            answer["@odata.nextLink"] = f"{link}?{urlencode({**query, '$skip': skip + most})}"
         return 200, answer
 
     def _shown(self, uid: str, mail: Mail) -> dict[str, object]:
-        return {"id": uid, "receivedDateTime": f"{mail.received:%Y-%m-%dT%H:%M:%SZ}"}
+        subject = mail.raw.split(b"\r\n", 1)[0].decode("utf-8", "replace").removeprefix("Subject: ")
+        odd = self.graph.odd.get(subject, {})
+        return {"id": uid, "receivedDateTime": f"{mail.received:%Y-%m-%dT%H:%M:%SZ}"} | odd
 
     def _messages(self, method: str, query: dict[str, str], body: bytes) -> tuple[int, object]:
         if method == "POST":
@@ -191,8 +236,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return 201, {"id": self.graph.put(base64.b64decode(body), "F-drafts", draft=True)}
         wanted = re.fullmatch(r"internetMessageId eq '(.*)'", query["$filter"])
         assert wanted
-        found = [(u, m) for u, m in self.graph.mails.items() if m.message_id == wanted[1]]
-        return 200, {"value": [{"id": uid, "isDraft": mail.draft} for uid, mail in found]}
+        found = [(u, m) for u, m in self.graph.mails.items() if m.message_id == wanted[1].replace("''", "'")]
+        if self.graph.unseen:
+            self.graph.unseen -= 1
+            found = []
+        return 200, {"value": [{"id": u, "isDraft": m.draft, "parentFolderId": m.folder} for u, m in found]}
 
     def _message(self, method: str, uid: str, mail: Mail, what: str, body: bytes) -> tuple[int, object]:
         if method == "DELETE":
@@ -202,6 +250,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             mail.read = bool(json.loads(body)["isRead"])
             return 200, {"id": uid}
         if what == "move":
+            if json.loads(body)["destinationId"] not in self.graph.folders:
+                return 404, {"error": {"code": "ErrorFolderNotFound", "message": "no folder"}}
             mail.folder = json.loads(body)["destinationId"]
             self.graph.log.append((mail.folder, uid))
             return 201, {"id": uid}
@@ -220,12 +270,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 class GraphServer:
     """`with GraphServer() as server:` serves `server.graph` at `server.base`."""
 
-    def __init__(self) -> None:
+    def __init__(self, certificate: Certificate | None = None) -> None:
         self.graph = Graph()
         handler = type("Handler", (_Handler,), {"graph": self.graph})
         self._http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._http.daemon_threads = True
-        self.base = f"http://127.0.0.1:{self._http.server_address[1]}"
+        if certificate is not None:
+            self._http.socket = certificate.server_context().wrap_socket(self._http.socket, server_side=True)
+        self.base = f"{'https' if certificate else 'http'}://127.0.0.1:{self._http.server_address[1]}"
+        self.graph.base = self.base
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
 
     def __enter__(self) -> GraphServer:

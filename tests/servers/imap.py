@@ -5,6 +5,7 @@
         assert b"UID SEARCH UID 1:2" in server.commands
 
 A handler may answer anything, sleep, or close: it stands for the real servers of mail.md §2 that Dovecot is not.
+Which quirk is where: README.md beside this file.
 """
 
 from __future__ import annotations
@@ -33,7 +34,11 @@ class Session:
         self.file = sock.makefile("rb")
 
     def write(self, data: bytes) -> None:
-        self.sock.sendall(data)
+        tampered = self.server.tamper(data)
+        if tampered is None:
+            self.cut()
+        else:
+            self.sock.sendall(tampered)
 
     def read(self) -> bytes:
         """The next line, without its CRLF; b"" when the client has gone."""
@@ -57,7 +62,11 @@ class ScriptedImap:
     """Args:
     mails: raw mail by UID; may be changed at any time.
     on: handlers by command, e.g. b"UID FETCH", in place of the usual ones.
+    greeting: the first line, without its CRLF.
+    tamper: makes of what is about to be sent what is sent; None: the connection is cut.
     """
+
+    session = Session
 
     def __init__(
         self,
@@ -66,7 +75,11 @@ class ScriptedImap:
         capability: bytes = b"IMAP4rev1 IDLE ID MOVE UIDPLUS AUTH=PLAIN",
         uidvalidity: int | None = 7,
         on: Mapping[bytes, Handler] | None = None,
+        greeting: bytes = b"* OK ready",
+        tamper: Callable[[bytes], bytes | None] = lambda data: data,
     ) -> None:
+        self.greeting = greeting
+        self.tamper = tamper
         self.mails = dict(mails or {})
         self.flags: dict[int, set[bytes]] = {}
         self.copied: dict[bytes, list[int]] = {}
@@ -89,7 +102,7 @@ class ScriptedImap:
 
     def serve(self, session: Session) -> None:
         with contextlib.suppress(OSError), session.sock, session.file:
-            session.write(b"* OK ready\r\n")
+            session.write(self.greeting + b"\r\n")
             while line := session.read():
                 tag, _, rest = line.partition(b" ")
                 self.commands.append(rest)
@@ -103,7 +116,7 @@ class ScriptedImap:
         with contextlib.suppress(OSError):
             while not self.stopped.is_set():
                 sock, _ = self._listener.accept()
-                session = Session(self, sock)
+                session = self.session(self, sock)
                 self._sessions.append(session)
                 self._spawn(partial(self.serve, session))
 

@@ -13,11 +13,15 @@ from tests.servers.loopback import Certificate
 
 @dataclass
 class Authority:
-    """`answers`: what the token endpoint says, one after the other; then a token for everybody."""
+    """`answers`: what the token endpoint says, one after the other; then a token for everybody. `raw`: what each
+    endpoint says instead, with a status and further headers."""
 
     answers: list[tuple[int, dict[str, object]]] = field(default_factory=list)
     asked: list[dict[str, str]] = field(default_factory=list)
     given: int = 0
+    raw: tuple[int, bytes, dict[str, str]] | None = None
+    ends: int | None = None
+    """Seconds for which Google's refresh tokens are good."""
 
     def answer(self, form: dict[str, str]) -> tuple[int, dict[str, object]]:
         self.asked.append(form)
@@ -33,6 +37,8 @@ class Authority:
         if form["grant_type"] != "client_credentials":
             info = "eyJ1aWQiOiJ1IiwidXRpZCI6InQifQ"  # {"uid":"u","utid":"t"}
             token["scope"] = form.get("scope", "https://outlook.office.com/IMAP.AccessAsUser.All")
+            if self.ends is not None:
+                token["refresh_token_expires_in"] = self.ends
             token |= {"refresh_token": f"refresh-{self.given}", "client_info": info, "id_token": _ID_TOKEN}
         return 200, token
 
@@ -81,8 +87,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self._reply(*self.authority.answer(form))
 
     def _reply(self, status: int, answer: object) -> None:
-        body = json.dumps(answer).encode()
+        body, headers = json.dumps(answer).encode(), dict[str, str]()
+        if self.authority.raw is not None:
+            status, body, headers = self.authority.raw
         self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

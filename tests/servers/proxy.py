@@ -17,6 +17,8 @@ class Proxy:
         self.port: int = self._listener.getsockname()[1]
         self._socks: set[socket.socket] = set()
         self._lock = threading.Lock()
+        self._left: int | None = None
+        """So many bytes still come from the server before all connections are cut; None: as many as it likes."""
         self._open = threading.Event()
         self._open.set()
         self._thread = threading.Thread(target=self._accept, daemon=True)
@@ -27,6 +29,11 @@ class Proxy:
             for sock in self._socks:
                 with contextlib.suppress(OSError):
                     sock.shutdown(socket.SHUT_RDWR)
+
+    def cut_after(self, size: int) -> None:
+        """Ends all connections once the server has said `size` bytes more: in the middle of a line, or of a literal."""
+        with self._lock:
+            self._left = size
 
     def stall(self, seconds: float) -> None:
         """For so long nothing is handed on."""
@@ -56,22 +63,35 @@ class Proxy:
                 pair = {client, server}
                 with self._lock:
                     self._socks |= pair
-                back = threading.Thread(target=self._pump, args=(server, client), daemon=True)
+                back = threading.Thread(target=self._pump, args=(server, client, True), daemon=True)
                 back.start()
                 self._pump(client, server)
                 back.join()
                 with self._lock:
                     self._socks -= pair
 
-    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+    def _pump(self, source: socket.socket, sink: socket.socket, counted: bool = False) -> None:
         with contextlib.suppress(OSError):
             source.settimeout(None)
             while data := source.recv(65536):
                 self._open.wait()
-                sink.sendall(data)
+                whole = len(data)
+                sink.sendall(data := self._allowed(data) if counted else data)
+                if len(data) < whole:
+                    self.cut()
         for sock in (source, sink):
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
+
+    def _allowed(self, data: bytes) -> bytes:
+        with self._lock:
+            if self._left is None:
+                return data
+            if self._left > len(data):
+                self._left -= len(data)
+                return data
+            data, self._left = data[: max(0, self._left - 1)], None
+            return data
 
     def __enter__(self) -> Proxy:
         self._thread.start()

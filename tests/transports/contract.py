@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar, Protocol
 
 import pytest
 
-from mailflow.errors import PermanentError
+from mailflow.errors import PermanentError, TransientError
 from mailflow.transports.base import Batch, Mailbox, Place
 
 MORNING = datetime(2026, 1, 5, 1, 30, tzinfo=UTC)
@@ -44,7 +45,12 @@ class Committed:
         self.asked = 0
 
     def take(self, *batches: Batch) -> None:
-        self.places |= {mail.place for batch in batches for mail in batch.mails}
+        """Nothing comes twice."""
+        for batch in batches:
+            places = [mail.place for mail in batch.mails]
+            assert len(set(places)) == len(places)
+            assert not self.places & set(places)
+            self.places |= set(places)
 
     def __call__(self, folder: str, uidvalidity: str, uids: Sequence[str]) -> set[str]:
         self.asked += len(uids)
@@ -63,9 +69,35 @@ def read(mailbox: Mailbox, cursor: str | None = None, known: Committed | None = 
     return list(mailbox.batches(cursor, known or Committed()))
 
 
+def committing(mailbox: Mailbox, cursor: str | None, committed: Committed) -> Iterator[Batch]:
+    """Reads as intake does: each batch is committed before the next is asked for."""
+    for batch in mailbox.batches(cursor, committed):
+        committed.take(batch)
+        yield batch
+
+
 def fill(box: Box, count: int) -> None:
     for number in range(count):
         box.deliver(mail(f"m{number:03}"), MORNING + timedelta(seconds=number))
+
+
+GARBAGE = (
+    "",
+    "x",
+    "[]",
+    "{}",
+    "5",
+    "null",
+    '"text"',
+    '["7", 3]',
+    '[["7"], {}]',
+    '{"state": 5, "again": "abc"}',
+    '{"uidvalidity": "99", "uid": 1000}',
+    '{"uidvalidity": "7", "uid": "x"}',
+    '{"of": "ews:other/INBOX", "state": "1.7"}',
+    '{"of": "graph:https://elsewhere.example/INBOX", "state": "https://elsewhere.example/delta"}',
+)
+"""Cursors of other transports, and of none."""
 
 
 class MailboxContract:
@@ -122,6 +154,42 @@ class MailboxContract:
         fill(box, 2)
         with closing(box.mailbox()) as mailbox:
             assert subjects(*read(mailbox)) == subjects(*read(mailbox)) == ["m000", "m001"]
+
+    def test_reading_may_stop_after_any_batch_and_goes_on_at_its_cursor(self, box: Box) -> None:
+        fill(box, 160)
+        committed, cursor, found = Committed(), None, list[str]()
+        for _ in range(20):
+            with closing(box.mailbox()) as mailbox:
+                batch = next(iter(mailbox.batches(cursor, committed)), None)
+            if batch is None or (batch.cursor == cursor and not batch.mails):
+                break
+            committed.take(batch)
+            cursor = batch.cursor
+            found += subjects(batch)
+        assert found == [f"m{number:03}" for number in range(160)]
+
+    def test_mail_that_comes_while_others_are_read_is_read_now_or_at_the_next_look(self, box: Box) -> None:
+        fill(box, 120)
+        committed, cursor, came = Committed(), None, 0
+        for _ in range(2):
+            with closing(box.mailbox()) as mailbox:
+                for batch in committing(mailbox, cursor, committed):
+                    cursor = batch.cursor
+                    if came < 3:
+                        box.deliver(mail(f"late{came}"), MORNING + timedelta(hours=1, seconds=came))
+                        came += 1
+        assert (came, len(committed.places)) == (3, 123)
+
+    @pytest.mark.parametrize("cursor", GARBAGE)
+    def test_a_cursor_that_means_nothing_here_reads_everything(self, box: Box, cursor: str) -> None:
+        fill(box, 2)
+        with closing(box.mailbox()) as mailbox:
+            assert subjects(*read(mailbox, cursor)) == ["m000", "m001"]
+
+    def test_a_cursor_stays_small(self, box: Box) -> None:
+        fill(box, 300)
+        with closing(box.mailbox()) as mailbox:
+            assert all(len(batch.cursor) < 64 * 1024 for batch in read(mailbox))
 
     def test_committed_mail_is_left_out_even_without_a_cursor(self, box: Box) -> None:
         fill(box, 3)
@@ -265,3 +333,59 @@ class RenumberingContract:
             after = read(mailbox, before[-1].cursor, committed)
         assert subjects(*after) == ["m000", "m001", "m002"]
         assert after[0].mails[0].place.uidvalidity != before[0].mails[0].place.uidvalidity
+
+
+class CutBox(Box, Protocol):
+    def cut_at(self, request: int | None) -> None:
+        """The connection is cut at this request, counted from now; 0 is the next. None: no more."""
+
+
+class PagedContract:
+    """What a mailbox that is listed page by page over HTTP must do besides. Pages have 50 mails."""
+
+    def test_a_cut_at_each_request_in_turn_loses_nothing_and_doubles_nothing(self, box: CutBox) -> None:
+        fill(box, 170)
+        attempts, found = through(box, iter(range(1000)))
+        assert sorted(found) == [f"m{number:03}" for number in range(170)]
+        assert attempts > 5
+
+    def test_a_first_reading_that_is_always_cut_early_gets_through(self, box: CutBox) -> None:
+        fill(box, 1500)
+        attempts, found = through(box, itertools.repeat(75))
+        assert sorted(found) == sorted(f"m{number:03}" for number in range(1500))
+        assert attempts > 2
+
+    def test_listing_what_is_known_goes_on_where_it_was_cut(self, box: CutBox) -> None:
+        fill(box, 600)
+        committed = Committed()
+        with closing(box.mailbox()) as mailbox:
+            committed.take(*read(mailbox, None, committed))
+        attempts, found = through(box, itertools.repeat(6), committed)
+        assert (found, attempts > 2) == ([], True)
+
+    def test_all_uids_are_had_from_a_server_that_cuts_the_line_again_and_again(self, box: CutBox) -> None:
+        fill(box, 600)
+        with closing(box.mailbox()) as mailbox:
+            mailbox.uids()
+            for request in range(1, 12):
+                box.cut_at(request)
+                assert len(mailbox.uids()[2]) == 600
+            box.cut_at(0)
+            with pytest.raises(TransientError):
+                mailbox.uids()
+
+
+def through(box: CutBox, cuts: Iterator[int], committed: Committed | None = None) -> tuple[int, list[str]]:
+    """Reads everything although the connection is cut at these requests; how many tries it took, and what came."""
+    committed, cursor, found = committed or Committed(), None, list[str]()
+    for attempt in range(1, 500):
+        box.cut_at(next(cuts))
+        try:
+            with closing(box.mailbox()) as mailbox:
+                for batch in committing(mailbox, cursor, committed):
+                    cursor = batch.cursor
+                    found += subjects(batch)
+            return attempt, found
+        except TransientError:
+            continue
+    raise AssertionError("never gets through")

@@ -1,15 +1,18 @@
-"""A mailbox in memory. It keeps the contract that tests/transports/contract.py states, so other tests may trust it."""
+"""A mailbox and a sender in memory. They keep the contracts of contract.py and sender_contract.py, so other tests
+may trust them."""
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from mailflow.errors import PermanentError
-from mailflow.transports.base import MAX_BATCH_BYTES, MAX_BATCH_MAILS, Batch, Fetched, Filing, Known, Place
+from mailflow.core.address import ascii_form, is_address, is_plain
+from mailflow.errors import PermanentError, TransientError, UnclearError
+from mailflow.transports.base import MAX_BATCH_BYTES, MAX_BATCH_MAILS, Batch, Fetched, Filing, Known, Place, Refusal
+from mailflow.transports.wire import crlf
 
 
 @dataclass
@@ -50,8 +53,7 @@ class MemoryMailbox:
     def batches(self, cursor: str | None, known: Known) -> Iterator[Batch]:
         self._fail()
         validity = str(self.server.uidvalidity)
-        told, last = json.loads(cursor) if cursor else (validity, 0)
-        last = last if told == validity else 0
+        last = _uid(cursor, validity)
         listed = [str(uid) for uid in sorted(self.server.mails) if uid > last]
         committed = known(self.folder, validity, listed)
         for group in self._grouped([int(uid) for uid in listed if uid not in committed]):
@@ -109,3 +111,67 @@ class MemoryMailbox:
     def _fail(self) -> None:
         if self.server.failure is not None:
             raise self.server.failure
+
+
+@dataclass
+class MemoryPost:
+    """What outlives a sender: the messages that it took, each with those who got it."""
+
+    messages: list[tuple[bytes, tuple[str, ...]]] = field(default_factory=list)
+    refused: dict[str, tuple[int, str]] = field(default_factory=dict)
+    """What is said of an address."""
+    failure: Exception | None = None
+    """Raised by whatever is asked next, and on, until taken away."""
+    put_off: bool = False
+    """The next message is refused for now."""
+    lost: bool = False
+    """The next message is taken, and the answer lost."""
+
+
+class MemorySender:
+    per_minute = 0
+    finds_late = False
+
+    def __init__(self, post: MemoryPost) -> None:
+        self.post = post
+
+    def send(self, message: bytes, envelope_from: str, recipients: Sequence[str]) -> tuple[Refusal, ...]:
+        self.check()
+        refusals = tuple(refusal for refusal in map(self._refusal, recipients) if refusal)
+        if len(refusals) == len(recipients):
+            text = "；".join(f"{refusal.recipient} {refusal.code}" for refusal in refusals)
+            raise (PermanentError if all(refusal.permanent for refusal in refusals) else TransientError)(text)
+        if self.post.put_off:
+            self.post.put_off = False
+            raise TransientError("451")
+        none = {refusal.recipient for refusal in refusals}
+        self.post.messages.append((crlf(message), tuple(ascii_form(one) for one in recipients if one not in none)))
+        if self.post.lost:
+            self.post.lost = False
+            raise UnclearError("lost")
+        return refusals
+
+    def _refusal(self, recipient: str) -> Refusal | None:
+        if not is_plain(recipient):
+            return Refusal(recipient, 553, "SMTPUTF8" if is_address(recipient) else "地址不能使用", permanent=True)
+        code, text = self.post.refused.get(recipient, (250, ""))
+        return Refusal(recipient, code, text, code >= 500) if code >= 400 else None
+
+    def find(self, message_id: str) -> bool | None:
+        return any(f"\r\nMessage-ID: {message_id}\r\n".encode() in raw for raw, _ in self.post.messages)
+
+    def check(self) -> str:
+        if self.post.failure is not None:
+            raise self.post.failure
+        return "内存里的发件箱，什么也不寄出。"
+
+    def close(self) -> None: ...
+
+
+def _uid(cursor: str | None, validity: str) -> int:
+    """Up to where it was read; 0: the cursor means nothing."""
+    try:
+        told, last = json.loads(cursor or "")
+    except (ValueError, TypeError):
+        return 0
+    return last if told == validity and isinstance(last, int) else 0

@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from mailflow.errors import AuthError, PermanentError, TransientError, UnclearError
+from mailflow.errors import AuthError, MailflowError, PermanentError, TransientError, UnclearError
+from mailflow.transports.base import Batch
 from mailflow.transports.graph import GraphMailbox, GraphSender, Office
 from mailflow.transports.wire import Timeouts
-from tests.servers.graph import TOKEN, Graph, GraphServer
-from tests.transports.contract import MORNING, Box, Committed, MailboxContract, fill, mail, read, subjects
+from tests.servers.graph import TOKEN, Graph, GraphServer, Instead
+from tests.servers.loopback import Certificate, free_port
+from tests.transports.contract import (
+    MORNING,
+    Box,
+    Committed,
+    CutBox,
+    MailboxContract,
+    PagedContract,
+    committing,
+    fill,
+    mail,
+    read,
+    subjects,
+)
+from tests.transports.sender_contract import Arrived, MoodyContract, MoodyWay
 
 QUICK = Timeouts(connect=2, read=10, operation=20)
 ADDRESS = "support@corp.example"
@@ -42,11 +62,11 @@ class OfficeBox:
     def graph(self) -> Graph:
         return self.server.graph
 
-    def office(self) -> Office:
-        return Office(ADDRESS, self.tokens, self.server.base, self.delta, QUICK)
+    def office(self, timeouts: Timeouts = QUICK) -> Office:
+        return Office(ADDRESS, self.tokens, self.server.base, self.delta, timeouts)
 
-    def mailbox(self, folder: str = "INBOX") -> GraphMailbox:
-        return GraphMailbox("support", self.office(), folder)
+    def mailbox(self, folder: str = "INBOX", timeouts: Timeouts = QUICK) -> GraphMailbox:
+        return GraphMailbox("support", self.office(timeouts), folder)
 
     def sender(self) -> GraphSender:
         return GraphSender(self.office())
@@ -61,6 +81,18 @@ class OfficeBox:
 
     def held(self, folder: str) -> list[bytes]:
         return self.graph.held(folder)
+
+    def cut_at(self, request: int | None) -> None:
+        left = request
+
+        def cut(method: str, path: str) -> Instead:
+            nonlocal left
+            if left is None:
+                return None
+            left = left - 1 if left else None
+            return "" if left is None else None
+
+        self.graph.before = cut
 
 
 @pytest.fixture
@@ -94,6 +126,56 @@ class TestWithoutDelta(_Contract):
             yield OfficeBox(server, delta=False)
 
 
+class TestPages(PagedContract):
+    @pytest.fixture(params=["delta", "without delta"])
+    def box(self, request: pytest.FixtureRequest) -> Iterator[CutBox]:
+        with GraphServer() as server:
+            server.graph.page = 50
+            yield OfficeBox(server, delta=request.param == "delta")
+
+
+class GraphWay:
+    def __init__(self, box: OfficeBox) -> None:
+        self.box = box
+
+    def sender(self) -> GraphSender:
+        return self.box.sender()
+
+    def arrived(self) -> list[Arrived]:
+        return [Arrived(raw) for raw in self.box.graph.submitted]
+
+    def _once(self, end: str, what: Instead, when: str = "before") -> None:
+        def instead(method: str, path: str) -> Instead:
+            if not (method == "POST" and path.endswith(end)):
+                return None
+            setattr(self.box.graph, when, lambda method, path: None)
+            return what
+
+        setattr(self.box.graph, when, instead)
+
+    def put_off(self) -> None:
+        self._once("/send", 429)
+
+    def lose_answer(self) -> None:
+        self._once("/send", "", "after")
+
+    def cut(self) -> None:
+        self._once("/send", "")
+
+    def without_entry(self) -> GraphSender:
+        self.box.tokens = Tokens("old", "old")
+        return self.box.sender()
+
+    def away(self) -> GraphSender:
+        return GraphSender(Office(ADDRESS, self.box.tokens, f"http://127.0.0.1:{free_port()}", timeouts=QUICK))
+
+
+class TestSender(MoodyContract):
+    @pytest.fixture
+    def way(self, box: OfficeBox) -> MoodyWay:
+        return GraphWay(box)
+
+
 # -- reading ----------------------------------------------------------------------------------------------------------
 
 
@@ -123,12 +205,18 @@ def test_without_delta_late_mail_is_found_in_the_overlap(box: OfficeBox) -> None
         assert subjects(*read(mailbox, batches[-1].cursor, committed)) == ["late"]
 
 
-def test_every_request_asks_for_immutable_ids(box: OfficeBox) -> None:
-    fill(box, 2)
+@pytest.mark.parametrize("delta", [True, False])
+def test_every_request_asks_for_immutable_ids(box: OfficeBox, delta: bool) -> None:
+    box.graph.page, box.delta = 2, delta
+    fill(box, 5)
     with closing(box.mailbox()) as mailbox:
         places = [fetched.place for batch in read(mailbox) for fetched in batch.mails]
         mailbox.file(places[0], "move:已处理")
+        mailbox.file(places[1], "seen")
         mailbox.uids()
+    with closing(box.sender()) as sender:
+        sender.send(NOTICE, ADDRESS, BOTH)
+        sender.find("<n1@corp.example>")
     assert box.graph.prefers
     assert all('IdType="ImmutableId"' in prefer for prefer in box.graph.prefers)
 
@@ -166,14 +254,156 @@ def test_a_mail_that_graph_cannot_give_is_set_aside_alone_and_tried_again(box: O
         assert mended[0].mails[0].received == MORNING + timedelta(seconds=1)
 
 
+def test_without_delta_mail_with_one_time_over_the_border_of_a_page_is_read_once(box: OfficeBox) -> None:
+    box.delta, box.graph.page = False, 10
+    times = [MORNING + timedelta(seconds=second) for second in [0] * 7 + [1] * 35 + [2] * 3 + [3] * 12]
+    for number, when in enumerate(times):
+        box.deliver(mail(f"m{number:02}"), when)
+    committed = Committed()
+    with closing(box.mailbox()) as mailbox:
+        found = subjects(*committing(mailbox, None, committed))
+    assert sorted(found) == [f"m{number:02}" for number in range(len(times))]
+
+
+def test_without_delta_what_others_delete_meanwhile_hides_no_other_mail(box: OfficeBox) -> None:
+    """Links that count would leave out as many mails as were deleted before them."""
+    box.delta, box.graph.page = False, 60
+    fill(box, 150)
+    found = list[Batch]()
+    with closing(box.mailbox()) as mailbox:
+        for batch in mailbox.batches(None, Committed()):
+            found.append(batch)
+            if len(found) == 1:
+                for number in range(30):
+                    box.expunge(f"m{number:03}")
+    assert subjects(*found) == [f"m{number:03}" for number in range(150)]
+
+
+def test_without_delta_mail_that_comes_later_than_the_overlap_is_found_by_reconciliation(box: OfficeBox) -> None:
+    box.delta = False
+    box.deliver(mail("new"), MORNING + timedelta(hours=5))
+    committed = Committed()
+    with closing(box.mailbox()) as mailbox:
+        batches = read(mailbox, None, committed)
+        committed.take(*batches)
+        box.deliver(mail("days later"), MORNING)
+        assert subjects(*read(mailbox, batches[-1].cursor, committed)) == []
+        assert len(mailbox.uids()[2]) == 2
+        assert subjects(*read(mailbox, None, committed)) == ["days later"]
+
+
+def test_without_delta_a_time_to_come_hides_nothing(box: OfficeBox) -> None:
+    """A wrong clock, or mail that was imported."""
+    box.delta = False
+    box.deliver(mail("from the future"), datetime(2090, 1, 1, tzinfo=UTC))
+    committed = Committed()
+    with closing(box.mailbox()) as mailbox:
+        batches = read(mailbox, None, committed)
+        committed.take(*batches)
+        box.deliver(mail("now"), datetime.now(UTC))
+        assert subjects(*read(mailbox, batches[-1].cursor, committed)) == ["now"]
+
+
+@pytest.mark.parametrize("delta", [True, False])
+def test_a_mail_without_a_time_of_arrival_is_here_since_now(box: OfficeBox, delta: bool) -> None:
+    box.delta, box.graph.page = delta, 2
+    fill(box, 5)
+    box.graph.odd["m001"] = {"receivedDateTime": None}
+    begun = datetime.now(UTC)
+    with closing(box.mailbox()) as mailbox:
+        found = {f.raw: f.received for batch in read(mailbox) for f in batch.mails}
+    assert len(found) == 5
+    assert begun <= found[mail("m001")] <= datetime.now(UTC)
+
+
+def test_bare_line_ends_come_as_they_are(box: OfficeBox) -> None:
+    box.deliver(b"Subject: bare\n\nText\n", MORNING)
+    with closing(box.mailbox()) as mailbox:
+        assert [fetched.raw for batch in read(mailbox) for fetched in batch.mails] == [b"Subject: bare\n\nText\n"]
+
+
+def test_reconciliation_asks_for_ids_a_thousand_at_a_time(box: OfficeBox) -> None:
+    box.graph.page = 1000
+    for number in range(2500):
+        box.deliver(b"Subject: x\r\n\r\n", MORNING + timedelta(seconds=number))
+    with closing(box.mailbox()) as mailbox:
+        box.graph.requests.clear()
+        assert len(mailbox.uids()[2]) == 2500
+    assert len(box.graph.requests) == 4  # the folder, and three pages
+
+
+def test_a_mail_that_was_taken_away_again_is_passed_by(box: OfficeBox) -> None:
+    fill(box, 3)
+    box.expunge("m001")
+    with closing(box.mailbox()) as mailbox:
+        assert subjects(*read(mailbox)) == ["m000", "m002"]
+
+
+# -- folders ----------------------------------------------------------------------------------------------------------
+
+
 def test_a_folder_that_is_not_there_is_told_by_its_name(box: OfficeBox) -> None:
     with closing(box.mailbox("客户/询价")) as mailbox, pytest.raises(PermanentError, match="客户/询价"):
         read(mailbox)
 
 
-def test_a_link_that_leads_elsewhere_is_not_followed(box: OfficeBox) -> None:
-    with closing(box.mailbox()) as mailbox, pytest.raises(TransientError, match="没有打开"):
-        read(mailbox, '{"link": "http://evil.example/v1.0/delta"}')
+@pytest.mark.parametrize(
+    ("path", "uid"),
+    [("INBOX/故障", "F3"), ("inbox/故障", "F3"), ("客户/询价", "F2"), ("R&D's #1 +%", "F4"),
+     ("技术支持/2026年/十一月", "F6"), ("日报/周报", "F7")],
+)  # fmt: skip
+def test_folders_are_found_by_their_path(box: OfficeBox, path: str, uid: str) -> None:
+    """Also one below INBOX, whose own name depends on the mailbox's language, and one with a "/" in its name."""
+    box.graph.folders |= {"F1": "客户", "F2": "询价", "F3": "故障", "F4": "R&D's #1 +%", "F5": "技术支持",
+                          "F6": "2026年/十一月", "F7": "日报/周报", "F8": "日报"}  # fmt: skip
+    box.graph.parents |= {"F2": "F1", "F3": "F-inbox", "F6": "F5"}
+    box.graph.put(mail(f"in {uid}"), uid)
+    with closing(box.mailbox(path)) as mailbox:
+        assert subjects(*read(mailbox)) == [f"in {uid}"]
+
+
+def test_a_path_is_made_step_by_step_below_inbox(box: OfficeBox) -> None:
+    fill(box, 2)
+    with closing(box.mailbox()) as mailbox:
+        for fetched in (fetched for batch in read(mailbox) for fetched in batch.mails):
+            mailbox.file(fetched.place, "move:INBOX/已处理/2026")
+    assert box.held("2026") == [mail("m000"), mail("m001")]
+    assert {box.graph.parents.get(uid) for uid, name in box.graph.folders.items() if name == "已处理"} == {"F-inbox"}
+
+
+def test_a_folder_that_is_made_anew_is_found_again(box: OfficeBox) -> None:
+    box.graph.folders["F1"] = "故障"
+    box.graph.put(mail("old"), "F1")
+    with closing(box.mailbox("故障")) as mailbox:
+        cursor = read(mailbox)[-1].cursor
+        del box.graph.folders["F1"]
+        box.graph.folders["F2"] = "故障"
+        box.graph.put(mail("new"), "F2")
+        assert subjects(*read(mailbox, cursor)) == ["new"]
+
+
+def test_the_state_of_another_folder_is_not_used(box: OfficeBox) -> None:
+    """Somebody has changed `folder` in config.toml: a link knows nothing of that."""
+    fill(box, 2)
+    box.graph.folders["F1"] = "故障"
+    box.graph.put(mail("other"), "F1")
+    with closing(box.mailbox()) as mailbox:
+        cursor = read(mailbox)[-1].cursor
+    with closing(box.mailbox("故障")) as mailbox:
+        assert subjects(*read(mailbox, cursor)) == ["other"]
+
+
+def test_a_folder_that_mail_is_moved_to_and_that_vanishes_is_made_anew(box: OfficeBox) -> None:
+    fill(box, 2)
+    with closing(box.mailbox()) as mailbox:
+        places = [fetched.place for batch in read(mailbox) for fetched in batch.mails]
+        mailbox.file(places[0], "move:已处理")
+        for uid in [uid for uid, name in box.graph.folders.items() if name == "已处理"]:
+            del box.graph.folders[uid]
+        with pytest.raises(TransientError):
+            mailbox.file(places[1], "move:已处理")
+        mailbox.file(places[1], "move:已处理")
+    assert box.held("已处理") == [mail("m001")]
 
 
 # -- trouble ----------------------------------------------------------------------------------------------------------
@@ -193,20 +423,297 @@ def test_a_token_that_stays_refused_is_an_alarm(box: OfficeBox) -> None:
         mailbox.check()
 
 
-@pytest.mark.parametrize(("status", "said"), [(429, 17.0), (503, 17.0), (500, 17.0)])
-def test_the_caller_backs_off_as_long_as_the_server_wishes(box: OfficeBox, status: int, said: float) -> None:
+def elsewhere(data: dict[str, Any]) -> dict[str, Any]:
+    return {name: "http://evil.example/v1.0/delta" if name.startswith("@odata.") else v for name, v in data.items()}
+
+
+def test_a_link_that_leads_elsewhere_is_not_followed(box: OfficeBox) -> None:
+    """The token would go with it."""
+    fill(box, 1)
+    box.graph.spoil = elsewhere
+    with closing(box.mailbox()) as mailbox:
+        with pytest.raises(TransientError, match="没有打开"):
+            read(mailbox)
+        box.graph.spoil = None
+        (*_, batch) = read(mailbox)
+        cursor = json.dumps(json.loads(batch.cursor) | {"state": "http://evil.example/v1.0/delta"})
+        with pytest.raises(TransientError, match="没有打开"):
+            read(mailbox, cursor)
+
+
+def asked_for(box: OfficeBox, what: str, answer: Instead) -> None:
+    """`answer` instead of what Graph would say about this."""
+    signs = {"folder": "/mailFolders/inbox", "list": "/delta", "mail": "/$value"}
+    box.graph.before = lambda method, path: answer if path.endswith(signs[what]) else None
+
+
+TROUBLE: list[Instead] = [429, 503, 500, 502, 504, 408, 423, 409, ""]
+PAGE_OF_A_PROXY = "<!DOCTYPE html><h1>访问受限</h1>".encode()
+STRANGE: list[Instead] = [
+    (200, PAGE_OF_A_PROXY, "text/html; charset=utf-8"), (404, PAGE_OF_A_PROXY, "text/html"), (302, b"", "text/html"),
+    (403, PAGE_OF_A_PROXY, "text/html"), (400, PAGE_OF_A_PROXY, "text/html"), (410, b"", "text/plain"),
+    (407, b"", "text/html"), (511, PAGE_OF_A_PROXY, "text/html"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("trouble", [*TROUBLE, *STRANGE])
+@pytest.mark.parametrize("what", ["folder", "list", "mail"])
+def test_a_server_in_trouble_is_asked_once_and_tried_again_by_the_caller_alone(
+    box: OfficeBox, what: str, trouble: Instead
+) -> None:
+    fill(box, 1)
+    asked_for(box, what, trouble)
+    with closing(box.mailbox()) as mailbox:
+        with pytest.raises(TransientError):
+            read(mailbox)
+        assert len(box.graph.requests) == {"folder": 1, "list": 2, "mail": 3}[what]
+        box.graph.before = lambda method, path: None
+        assert subjects(*read(mailbox)) == ["m000"]
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"null", b"[]", b"{}", b"5", b'"x"', b"{", b"[" * 100_000, b"\xff\xfe", b'{"value": 5}']
+)
+@pytest.mark.parametrize("what", ["folder", "list"])
+def test_json_of_another_shape_is_passing(box: OfficeBox, what: str, body: bytes) -> None:
+    fill(box, 1)
+    asked_for(box, what, (200, body, "application/json"))
+    with closing(box.mailbox()) as mailbox:
+        with pytest.raises(TransientError):
+            read(mailbox)
+        box.graph.before = lambda method, path: None
+        assert subjects(*read(mailbox)) == ["m000"]
+
+
+def test_an_empty_mail_is_none_and_is_tried_again(box: OfficeBox) -> None:
+    fill(box, 2)
+    box.graph.before = lambda method, path: (200, b"", "text/plain") if path.endswith("1=/$value") else None
+    with closing(box.mailbox()) as mailbox:
+        batches = read(mailbox)
+        assert subjects(*batches) == ["m001"]
+        assert [uid for batch in batches for uid in batch.unreadable] == ["AAk000001="]
+        box.graph.before = lambda method, path: None
+        assert subjects(*read(mailbox, batches[-1].cursor)) == ["m000"]
+
+
+VALUES = st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=5), st.just([]), st.just({}), st.just([5]),
+                   st.just([{}]), st.just([{"id": None}]))  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(["value", "id", "receivedDateTime", "parentFolderId", "@odata.nextLink", "@odata.deltaLink",
+                        "totalItemCount", "@removed", "isDraft"]),
+       VALUES, st.booleans(), st.booleans())  # fmt: skip
+def test_whatever_an_answer_says_no_other_exception_escapes_and_no_mail_is_lost(
+    key: str, value: Any, missing: bool, delta: bool
+) -> None:
+    def spoilt(data: Any) -> Any:
+        if isinstance(data, list):
+            return [spoilt(each) for each in data]
+        if not isinstance(data, dict):
+            return data
+        kept = {name: spoilt(each) for name, each in data.items() if name != key}
+        return kept if missing else kept | {key: value}
+
+    with GraphServer() as server:
+        box = OfficeBox(server, delta=delta)
+        server.graph.page = 2
+        fill(box, 3)
+        server.graph.spoil = spoilt
+        committed, cursor = Committed(), None
+        with closing(box.mailbox()) as mailbox, closing(box.sender()) as sender:
+            for _ in range(2):
+                try:
+                    for batch in committing(mailbox, cursor, committed):
+                        cursor = batch.cursor
+                except MailflowError:
+                    pass
+            places = list(committed.places)
+            calls: list[Callable[[], object]] = [mailbox.uids, mailbox.check, sender.check]
+            calls += [partial(sender.send, NOTICE, ADDRESS, BOTH), partial(sender.find, "<n1@corp.example>")]
+            calls += [partial(mailbox.file, place, "move:已处理") for place in places]
+            for call in calls:
+                with suppress(MailflowError):
+                    call()
+        server.graph.spoil = None
+        for uid in server.graph.mails:
+            if server.graph.mails[uid].folder not in ("F-drafts", "F-sent"):
+                server.graph.mails[uid].folder = "F-inbox"
+        # Reconciliation reads from the start.
+        with closing(box.mailbox()) as mailbox:
+            committed.take(*read(mailbox, None, committed))
+        assert {f"AAk{number:06d}=" for number in (1, 2, 3)} <= {place.uid for place in committed.places}
+        assert len(server.graph.submitted) <= 1
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+@pytest.mark.parametrize("delta", [True, False])
+def test_a_list_without_end_ends_with_an_error_and_begins_anew(box: OfficeBox, delta: bool, fresh: bool) -> None:
+    """A link that leads in a circle, and links that are always new and lead nowhere."""
+    box.delta, box.graph.page = delta, 2
+    for _ in range(5):
+        box.deliver(mail("same time"), MORNING)
+    count = iter(range(10_000))
+
+    def circling(data: dict[str, Any]) -> dict[str, Any]:
+        if "value" not in data:
+            return data
+        link = f"{box.server.base}/v1.0/users/support%40corp.example/mailFolders/F-inbox/messages"
+        link += "/delta?$skiptoken=0.2" if delta else "?$skip=2&$top=2"
+        return {"value": [] if fresh else data["value"], "@odata.nextLink": f"{link}&n={next(count) if fresh else 0}"}
+
+    box.graph.spoil = circling
+    committed, batches = Committed(), list[Batch]()
+    with closing(box.mailbox()) as mailbox:
+        with pytest.raises(TransientError, match="没有尽头"):
+            batches.extend(committing(mailbox, None, committed))
+        with pytest.raises(TransientError, match="没有尽头"):
+            mailbox.uids()
+        box.graph.spoil = None
+        committed.take(*read(mailbox, batches[-1].cursor, committed))
+    assert len(committed.places) == 5
+
+
+@pytest.mark.parametrize(
+    ("said", "wait"),
+    [("17", 17), ("0", 0), ("999999999999", 86400), ("9" * 400, 86400), ("-5", None), ("soon", None), ("", None),
+     ("Fri, 01 Jan 2100 00:00:00 GMT", 86400), ("Fri, 01 Jan 2010 00:00:00 GMT", 0), ("1e999", 86400),
+     ("Fri, 99 Foo 2010 00:00:00 GMT", None)],
+)  # fmt: skip
+@pytest.mark.parametrize("status", [429, 503])
+def test_the_caller_backs_off_as_long_as_the_server_wishes(
+    box: OfficeBox, status: int, said: str, wait: float | None
+) -> None:
     box.graph.before = lambda method, path: status
-    box.graph.retry_after = "17"
+    box.graph.retry_after = said
     with closing(box.mailbox()) as mailbox, pytest.raises(TransientError) as caught:
         read(mailbox)
-    assert caught.value.retry_after == said
+    assert caught.value.retry_after == wait
     assert len(box.graph.requests) == 1
 
 
-def test_a_cut_line_is_transient(box: OfficeBox) -> None:
-    box.graph.before = lambda method, path: ""
-    with closing(box.mailbox()) as mailbox, pytest.raises(TransientError):
+@pytest.mark.parametrize("method", ["GET", "PATCH", "POST", "DELETE"])
+def test_every_kind_of_request_may_be_throttled(box: OfficeBox, method: str) -> None:
+    fill(box, 1)
+    with closing(box.mailbox()) as mailbox, closing(box.sender()) as sender:
+        (place,) = [fetched.place for batch in read(mailbox) for fetched in batch.mails]
+        box.graph.put(NOTICE, "F-drafts", draft=True)
+        box.graph.before = lambda asked, path: 429 if asked == method else None
+        box.graph.retry_after = "30"
+        waits = []
+        calls: list[Callable[[], object]] = [partial(mailbox.file, place, how) for how in ("seen", "move:已处理")]
+        calls += [mailbox.uids, partial(sender.find, "<n1@corp.example>")]
+        calls += [partial(sender.send, NOTICE, ADDRESS, BOTH)]
+        for call in calls:
+            try:
+                call()
+            except TransientError as error:
+                waits.append(error.retry_after)
+        assert waits
+        assert set(waits) == {30}
+        assert len(box.graph.submitted) <= 1
+
+
+NOBODY = {
+    "ErrorInvalidUser": "请检查 url",
+    "MailboxNotEnabledForRESTAPI": "ews://",
+    "Request_ResourceNotFound": "tenant",
+}
+
+
+@pytest.mark.parametrize("code", NOBODY)
+@pytest.mark.parametrize("what", ["folder", "list", "mail"])
+def test_a_mailbox_that_is_not_there_is_told_as_such_and_no_mail_is_passed_by(
+    box: OfficeBox, what: str, code: str
+) -> None:
+    fill(box, 2)
+    said = json.dumps({"error": {"code": code, "message": "The mailbox is either inactive or soft-deleted."}}).encode()
+    asked_for(box, what, (404, said, "application/json"))
+    with closing(box.mailbox()) as mailbox:
+        with pytest.raises(PermanentError, match=NOBODY[code]):
+            read(mailbox)
+        box.graph.before = lambda method, path: None
+        assert subjects(*read(mailbox)) == ["m000", "m001"]
+
+
+def test_a_permission_that_is_missing_is_told_as_such(box: OfficeBox) -> None:
+    said = json.dumps({"error": {"code": "ErrorAccessDenied", "message": "Access is denied."}}).encode()
+    asked_for(box, "list", (403, said, "application/json"))
+    with closing(box.mailbox()) as mailbox, pytest.raises(AuthError, match=r"Mail\.ReadWrite"):
         read(mailbox)
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(400, "BadRequest"), (404, "ErrorItemNotFound"), (410, "SyncStateNotFound")]
+)
+def test_a_state_that_the_server_refuses_means_everything_anew(box: OfficeBox, status: int, code: str) -> None:
+    fill(box, 2)
+    with closing(box.mailbox()) as mailbox:
+        (*_, batch) = read(mailbox)
+        said = json.dumps({"error": {"code": code, "message": "gone"}}).encode()
+        answers = iter([(status, said, "application/json")])
+        box.graph.before = lambda method, path: next(answers, None) if path.endswith("/delta") else None
+        assert subjects(*read(mailbox, batch.cursor)) == ["m000", "m001"]
+
+
+def test_an_answer_that_trickles_is_cut_off(box: OfficeBox) -> None:
+    """Each byte comes within the timeout of a read."""
+    fill(box, 1)
+    with closing(box.mailbox(timeouts=Timeouts(connect=2, read=5, operation=0.7))) as mailbox:
+        mailbox.check()
+        box.graph.trickle = 0.05
+        with pytest.raises(TransientError):
+            read(mailbox)
+        box.graph.trickle = 0.0
+        assert subjects(*read(mailbox)) == ["m000"]
+
+
+def test_half_an_answer_is_passing(box: OfficeBox) -> None:
+    fill(box, 1)
+    for sign in ("/delta", "/$value"):
+        box.graph.half = sign
+        with closing(box.mailbox()) as mailbox:
+            with pytest.raises(TransientError):
+                read(mailbox)
+            box.graph.half = ""
+            assert subjects(*read(mailbox)) == ["m000"]
+
+
+def test_a_certificate_of_our_own_authority_is_trusted_when_it_is_named_and_not_otherwise(
+    certificate: Certificate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    with GraphServer(certificate) as server:
+        box = OfficeBox(server)
+        fill(box, 1)
+        with closing(box.mailbox()) as mailbox:
+            with pytest.raises(TransientError, match="证书不受信任"):
+                read(mailbox)
+            assert box.graph.requests == []
+            monkeypatch.setenv("SSL_CERT_FILE", str(certificate.cert))
+            assert subjects(*read(mailbox)) == ["m000"]
+
+
+def test_a_proxy_is_used_where_the_environment_names_one(box: OfficeBox, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(box, 1)
+    monkeypatch.setenv("HTTP_PROXY", box.server.base)
+    monkeypatch.setenv("http_proxy", box.server.base)
+    box.graph.base = "http://graph.corp.example"
+    office = Office(ADDRESS, box.tokens, "http://graph.corp.example", timeouts=QUICK)
+    with closing(GraphMailbox("support", office)) as mailbox:
+        assert subjects(*read(mailbox)) == ["m000"]
+
+
+def test_connecting_again_and_again_leaves_no_connection_and_no_thread_behind(box: OfficeBox) -> None:
+    fill(box, 1)
+    threads = threading.active_count()
+    for _ in range(20):
+        with closing(box.mailbox()) as mailbox:
+            read(mailbox)
+    until = time.monotonic() + 20
+    while box.graph.connections or threading.active_count() > threads:
+        assert time.monotonic() < until
+        time.sleep(0.02)
 
 
 # -- sending ----------------------------------------------------------------------------------------------------------
@@ -254,6 +761,78 @@ def test_a_draft_that_was_not_sent_is_found_and_taken_away(box: OfficeBox) -> No
         assert sender.find("<n1@corp.example>") is False
         assert sender.find("<n1@corp.example>") is None
     assert box.graph.submitted == []
+
+
+def test_a_message_that_is_still_in_the_outbox_is_on_its_way(box: OfficeBox) -> None:
+    """There it is a draft as before."""
+    box.graph.folders["F-outbox"] = "Outbox"
+    box.graph.put(NOTICE, "F-outbox", draft=True)
+    with closing(box.sender()) as sender:
+        assert sender.find("<n1@corp.example>") is True
+    assert box.held("Outbox") == [NOTICE]
+
+
+def test_a_copy_that_comes_late_into_sent_is_nothing_that_was_denied(box: OfficeBox) -> None:
+    box.graph.unseen = 1
+    with closing(box.sender()) as sender:
+        sender.send(NOTICE, ADDRESS, BOTH)
+        assert sender.find("<n1@corp.example>") is None
+        assert sender.find("<n1@corp.example>") is True
+
+
+def test_a_message_id_with_signs_that_mean_something_in_a_url_is_found(box: OfficeBox) -> None:
+    odd = b"<a'b&c#d+e%41=f/g?h@corp.example>"
+    with closing(box.sender()) as sender:
+        sender.send(NOTICE.replace(b"<n1@corp.example>", odd), ADDRESS, BOTH)
+        assert sender.find(odd.decode()) is True
+        assert sender.find("<n1@corp.example>") is None
+
+
+def graph_says(status: int, code: str) -> Instead:
+    return status, json.dumps({"error": {"code": code, "message": "no"}}).encode(), "application/json"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [*TROUBLE, *STRANGE, (201, b"", "text/plain"), (201, b"{}", "application/json"), (404, b"", "text/plain"),
+     graph_says(404, "ErrorInvalidUser"), graph_says(403, "ErrorQuotaExceeded"), graph_says(507, "ErrorQuotaExceeded"),
+     (201, PAGE_OF_A_PROXY, "text/html")],
+)  # fmt: skip
+def test_whatever_is_answered_to_a_draft_the_message_waits_and_is_not_given_up(box: OfficeBox, answer: Instead) -> None:
+    box.graph.before = lambda method, path: answer if (method, path) == ("POST", "/messages") else None
+    with closing(box.sender()) as sender:
+        with pytest.raises(TransientError):
+            sender.send(NOTICE, ADDRESS, BOTH)
+        box.graph.before = lambda method, path: None
+        sender.send(NOTICE, ADDRESS, BOTH)
+    assert box.graph.submitted == [NOTICE]
+
+
+@pytest.mark.parametrize("answer", [*TROUBLE[1:], *STRANGE[1:]])
+def test_whatever_is_answered_after_sending_nothing_is_sent_twice(box: OfficeBox, answer: Instead) -> None:
+    box.graph.after = lambda method, path: answer if path.endswith("/send") else None
+    with closing(box.sender()) as sender:
+        with pytest.raises(UnclearError):
+            sender.send(NOTICE, ADDRESS, BOTH)
+        box.graph.after = lambda method, path: None
+        assert sender.find("<n1@corp.example>") is True
+    assert box.graph.submitted == [NOTICE]
+
+
+@pytest.mark.parametrize(
+    "answer", [graph_says(413, "RequestEntityTooLarge"), graph_says(400, "ErrorMimeContentInvalidBase64String")]
+)
+def test_a_message_that_graph_cannot_take_is_final(box: OfficeBox, answer: Instead) -> None:
+    box.graph.before = lambda method, path: answer if method == "POST" else None
+    with closing(box.sender()) as sender, pytest.raises(PermanentError):
+        sender.send(NOTICE, ADDRESS, BOTH)
+
+
+def test_a_draft_that_cannot_be_taken_away_changes_no_verdict(box: OfficeBox) -> None:
+    box.graph.before = lambda method, path: 503 if method == "DELETE" else None
+    refused = NOTICE.replace(b"lisi@", b"refused@")
+    with closing(box.sender()) as sender, pytest.raises(PermanentError, match="ErrorInvalidRecipients"):
+        sender.send(refused, ADDRESS, ("refused@corp.example", "qian@corp.example"))
 
 
 def test_throttled_before_sending_is_no_doubt(box: OfficeBox) -> None:

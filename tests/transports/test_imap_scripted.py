@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 
 import pytest
 
@@ -17,35 +17,7 @@ from tests.servers import imap as usual
 from tests.servers.imap import Handler, ScriptedImap, Session
 from tests.servers.loopback import Certificate
 from tests.transports.contract import Committed, mail, read, subjects
-
-QUICK = Timeouts(connect=1, read=0.4, operation=10)
-NETEASE = b"IMAP4rev1 XLIST SPECIAL-USE ID LITERAL+ STARTTLS UIDPLUS X-CM-EXT-1"
-ALIYUN = b"IMAP4rev1 IDLE XLIST UIDPLUS ID SASL-IR"
-BARE = b"IMAP4rev1"
-FULL = b"IMAP4rev1 IDLE ID MOVE UIDPLUS AUTH=PLAIN"
-
-
-@contextlib.contextmanager
-def server_and_mailbox(
-    mails: Mapping[int, bytes] | None = None,
-    *,
-    capability: bytes = FULL,
-    uidvalidity: int | None = 7,
-    timeouts: Timeouts = QUICK,
-    on: Mapping[bytes, Handler] | None = None,
-) -> Iterator[tuple[ScriptedImap, ImapMailbox]]:
-    mails = {1: mail("one"), 2: mail("two"), 5: mail("five")} if mails is None else mails
-    with ScriptedImap(mails, capability=capability, uidvalidity=uidvalidity, on=on) as server:
-        mailbox = ImapMailbox("s", "127.0.0.1", server.port, False, "u@x.example", lambda: "pw", timeouts=timeouts)
-        try:
-            yield server, mailbox
-        finally:
-            mailbox.close()
-
-
-def place(uid: int) -> Place:
-    return Place("INBOX", "7", str(uid))
-
+from tests.transports.scripted import ALIYUN, BARE, NETEASE, place, server_and_mailbox
 
 # -- reading ----------------------------------------------------------------------------------------------------------
 
@@ -53,7 +25,7 @@ def place(uid: int) -> Place:
 def test_the_cursor_is_the_uidvalidity_and_the_last_uid() -> None:
     with server_and_mailbox() as (_, mailbox):
         batches = read(mailbox)
-    assert [json.loads(batch.cursor) for batch in batches] == [{"uidvalidity": "7", "uid": 5}]
+    assert [json.loads(batch.cursor) for batch in batches] == [{"folder": "INBOX", "uidvalidity": "7", "uid": 5}]
 
 
 def test_ranges_are_explicit_and_ascending_and_nothing_is_searched_when_nothing_is_new() -> None:
@@ -181,19 +153,82 @@ def test_a_window_of_committed_mail_moves_the_cursor_on() -> None:
 # -- what is not there, and what the server does not hand out ---------------------------------------------------------
 
 
-def test_nil_an_empty_body_and_silence_are_vanished_mails() -> None:
-    def strange(session: Session, tag: bytes, line: bytes) -> None:
-        if b"BODY" not in line:
-            usual.fetch(session, tag, line)
-            return
-        answers = [b"1 FETCH (UID 1 BODY[] NIL)", b'2 FETCH (UID 2 BODY[] "")']
-        session.ok(tag, *answers, usual.fetched(session, 5, line))
+def strange(session: Session, tag: bytes, line: bytes) -> None:
+    if b"BODY" not in line:
+        usual.fetch(session, tag, line)
+        return
+    answers = [b"1 FETCH (UID 1 BODY[] NIL)", b'2 FETCH (UID 2 BODY[] "")']
+    session.ok(tag, *answers, usual.fetched(session, 5, line))
 
-    mails = {1: mail("nil"), 2: mail("empty"), 3: mail("silence"), 5: mail("five")}
-    with server_and_mailbox(mails, on={b"UID FETCH": strange}) as (_, mailbox):
+
+def then_they_are_gone(session: Session, tag: bytes, line: bytes) -> None:
+    for uid in (1, 2, 3):
+        session.server.mails.pop(uid, None)
+    session.ok(tag, b"3 EXPUNGE", b"2 EXPUNGE", b"1 EXPUNGE")
+
+
+STRANGE = {1: mail("nil"), 2: mail("empty"), 3: mail("silence"), 5: mail("five")}
+
+
+def test_nil_an_empty_body_and_silence_are_vanished_mails() -> None:
+    with server_and_mailbox(STRANGE, on={b"UID FETCH": strange, b"NOOP": then_they_are_gone}) as (_, mailbox):
         (batch,) = read(mailbox)
     assert subjects(batch) == ["five"]
     assert (batch.vanished, batch.unreadable) == (3, ())
+
+
+def test_a_mail_that_stays_though_nothing_of_it_is_handed_out_is_shown_and_tried_again() -> None:
+    with server_and_mailbox(STRANGE, on={b"UID FETCH": strange}) as (server, mailbox):
+        (batch,) = read(mailbox)
+        assert subjects(batch) == ["five"]
+        assert (batch.vanished, batch.unreadable) == (0, ("1", "2", "3"))
+        server.on.clear()
+        assert subjects(*read(mailbox, batch.cursor)) == ["nil", "empty", "silence"]
+
+
+def without_a_byte(session: Session, tag: bytes, line: bytes) -> None:
+    """UID 2 has none, and the server says so."""
+    if b"BODY" in line and 2 in usual.asked(session, line):
+        others = [usual.fetched(session, uid, line) for uid in usual.asked(session, line) if uid != 2]
+        session.ok(tag, b'2 FETCH (UID 2 BODY[] "")', *others)
+    else:
+        usual.fetch(session, tag, line)
+
+
+def test_a_mail_without_a_byte_is_taken_in_as_that_at_the_third_look() -> None:
+    mails = {1: mail("one"), 2: b"", 3: mail("three")}
+    with server_and_mailbox(mails, on={b"UID FETCH": without_a_byte}) as (_, mailbox):
+        (first,) = read(mailbox)
+        assert (subjects(first), first.unreadable) == (["one", "three"], ("2",))
+        (second,) = read(mailbox, first.cursor)
+        assert (second.mails, second.unreadable) == ((), ("2",))
+        (third,) = read(mailbox, second.cursor)
+        assert [(one.place.uid, one.raw) for one in third.mails] == [("2", b"")]
+        assert (third.vanished, third.unreadable) == (0, ())
+        assert read(mailbox, third.cursor) == []
+
+
+def test_a_mail_that_was_still_being_written_is_not_taken_for_an_empty_one() -> None:
+    with server_and_mailbox({2: b""}, on={b"UID FETCH": without_a_byte}) as (server, mailbox):
+        (first,) = read(mailbox)
+        (second,) = read(mailbox, first.cursor)
+        server.on.clear()
+        server.mails[2] = mail("two")
+        assert subjects(*read(mailbox, second.cursor)) == ["two"]
+
+
+def test_many_mails_without_a_byte_are_a_server_in_trouble() -> None:
+    with server_and_mailbox(dict.fromkeys(range(1, 13), b"")) as (_, mailbox):
+        for _ in range(4):
+            with pytest.raises(TransientError, match="一封邮件也不交出来"):
+                read(mailbox)
+
+
+def test_the_cursor_of_another_folder_means_nothing() -> None:
+    """Its UIDs begin at 1 again, and some servers have one UIDVALIDITY for all folders."""
+    cursor = json.dumps({"folder": "报告", "uidvalidity": "7", "uid": 5})
+    with server_and_mailbox() as (_, mailbox):
+        assert read(mailbox, cursor) == read(mailbox)
 
 
 def refusing(*uids: int, answer: bytes = b"[SERVERBUG] Internal error") -> Handler:
@@ -264,10 +299,6 @@ def test_a_mail_without_a_usable_date_is_not_lost() -> None:
 # -- broken connections -----------------------------------------------------------------------------------------------
 
 
-def two_search_lines(session: Session, tag: bytes, line: bytes) -> None:
-    session.ok(tag, b"SEARCH 1 2", b"SEARCH 5")
-
-
 def half_a_line(session: Session, tag: bytes, line: bytes) -> None:
     session.write(b"* SEARCH 1 2")
     session.cut()
@@ -310,7 +341,6 @@ def refusal_in_gbk(session: Session, tag: bytes, line: bytes) -> None:
 @pytest.mark.parametrize(
     ("command", "handler"),
     [
-        (b"UID SEARCH", two_search_lines),
         (b"UID SEARCH", half_a_line),
         (b"UID SEARCH", no_answer),
         (b"UID SEARCH", no_text_after_ok),
@@ -541,6 +571,12 @@ def exists_first(session: Session, tag: bytes, line: bytes) -> None:
     session.ok(tag)
 
 
+def exists_in_the_same_packet(session: Session, tag: bytes, line: bytes) -> None:
+    session.write(b"+ idling\r\n* 4 EXISTS\r\n")
+    session.read()
+    session.ok(tag)
+
+
 def exists_at_once(session: Session, tag: bytes, line: bytes) -> None:
     session.write(b"+ idling\r\n")
     session.server.stopped.wait(0.1)
@@ -567,6 +603,7 @@ def exists_with_noop(session: Session, tag: bytes, line: bytes) -> None:
     ("command", "handler"),
     [
         (b"IDLE", exists_first),
+        (b"IDLE", exists_in_the_same_packet),
         (b"IDLE", exists_at_once),
         (b"IDLE", still_here_then_exists),
         (b"NOOP", exists_with_noop),

@@ -16,6 +16,7 @@ from mailflow.errors import TransientError
 from mailflow.transports.base import Place
 from mailflow.transports.maildir import MaildirMailbox, MaildirSender, folder_path
 from tests.transports.contract import MORNING, Box, Committed, MailboxContract, mail, read, subjects
+from tests.transports.sender_contract import Arrived, SenderContract, Way
 
 DONE = ".&XfJZBHQG-"
 """已处理, as Dovecot names its directory."""
@@ -226,6 +227,23 @@ def test_a_file_in_the_maildirs_place_is_the_worlds_fault_too(tmp_path: Path) ->
 # -- the sender -------------------------------------------------------------------------------------------------------
 
 NOTICE = b"Subject: hello\r\nMessage-ID: <n1@company.example>\r\n\r\nMessage-ID: <not-me@company.example>\r\n"
+
+
+class MaildirWay:
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def sender(self) -> MaildirSender:
+        return MaildirSender(self.root)
+
+    def arrived(self) -> list[Arrived]:
+        return [Arrived(path.read_bytes()) for path in sorted((self.root / "new").glob("*"))]
+
+
+class TestMaildirSender(SenderContract):
+    @pytest.fixture
+    def way(self, tmp_path: Path) -> Way:
+        return MaildirWay(tmp_path / "sent")
 
 
 def test_a_message_sent_twice_is_one_file_and_can_be_found(tmp_path: Path) -> None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import stat
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -14,10 +18,12 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from mailflow.errors import AuthError, TransientError
+from mailflow.errors import AuthError, MailflowError, TransientError
 from mailflow.transports.imap import ImapMailbox
-from mailflow.transports.oauth import GoogleApp, GoogleTokens, MicrosoftApp, MicrosoftTokens, keep
+from mailflow.transports.oauth import GoogleApp, GoogleTokens, MicrosoftApp, MicrosoftTokens, keep, resource, scopes
 from mailflow.transports.wire import Timeouts
 from tests.servers.imap import Handler, ScriptedImap, Session
 from tests.servers.loopback import Certificate
@@ -152,6 +158,165 @@ def test_a_sign_in_that_has_lapsed_says_what_to_do(
         tokens.token(fresh=True)
 
 
+def test_what_microsoft_is_asked_for() -> None:
+    graph, mail_ = resource("graph", "global", "graph.microsoft.com"), resource("imaps", "china", "x.example")
+    assert scopes("graph", graph, True, shared=True) == ["https://graph.microsoft.com/.default"]
+    own = scopes("graph", graph, False)
+    assert own == ["https://graph.microsoft.com/Mail.ReadWrite", "https://graph.microsoft.com/Mail.Send"]
+    assert scopes("graph", graph, False, shared=True) == [*own, *(f"{name}.Shared" for name in own)]
+    delegated = ["https://partner.outlook.cn/IMAP.AccessAsUser.All", "https://partner.outlook.cn/SMTP.Send"]
+    assert scopes("imaps", mail_, False) == delegated
+    assert resource("imaps", "https://login.other.example", "imap.other.example") == "https://imap.other.example"
+
+
+# -- what is kept, and answers that are none ---------------------------------------------------------------------------
+
+
+def signed_in(authority: OAuthServer, certificate: Certificate, folder: Path) -> Path:
+    microsoft(authority, certificate, folder).sign_in(lambda text: None)
+    return folder / "oauth" / "support.json"
+
+
+def test_two_accounts_of_one_person_share_what_is_kept_at_the_same_time(
+    authority: OAuthServer, certificate: Certificate, tmp_path: Path
+) -> None:
+    """Each renewal gives a new refresh token: none of them is lost, and none used twice."""
+    signed_in(authority, certificate, tmp_path)
+    accounts = [microsoft(authority, certificate, tmp_path) for _ in range(2)]
+    found: list[str] = []
+
+    def work(tokens: MicrosoftTokens) -> None:
+        found.extend(tokens.token(fresh=True) for _ in range(6))
+
+    threads = [threading.Thread(target=work, args=(tokens,)) for tokens in accounts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(set(found)) == 12
+    used = [form["refresh_token"] for form in authority.authority.asked if form["grant_type"] == "refresh_token"]
+    assert used == [f"refresh-{number}" for number in range(1, 13)]
+
+
+def test_a_sign_in_elsewhere_is_used_at_once(authority: OAuthServer, certificate: Certificate, tmp_path: Path) -> None:
+    tokens = microsoft(authority, certificate, tmp_path)
+    with pytest.raises(AuthError):
+        tokens.token()
+    signed_in(authority, certificate, tmp_path)
+    assert tokens.token() == "token-1"
+    signed_in(authority, certificate, tmp_path)
+    tokens.token(fresh=True)
+    assert authority.authority.asked[-1]["refresh_token"] == "refresh-2"
+
+
+def test_the_authority_is_asked_once_for_many_requests(
+    authority: OAuthServer, certificate: Certificate, tmp_path: Path
+) -> None:
+    """Graph wants a token with every request."""
+    signed_in(authority, certificate, tmp_path)
+    tokens = microsoft(authority, certificate, tmp_path)
+    assert {tokens.token() for _ in range(50)} == {"token-1"}
+    assert len(authority.authority.asked) == 1
+
+
+def test_what_is_kept_is_for_its_owner_alone_and_so_is_its_folder(
+    authority: OAuthServer, certificate: Certificate, tmp_path: Path
+) -> None:
+    (tmp_path / "oauth").mkdir(mode=0o755)
+    kept = signed_in(authority, certificate, tmp_path)
+    kept.chmod(0o644)
+    microsoft(authority, certificate, tmp_path).token(fresh=True)
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (kept, kept.parent)] == [0o600, 0o700]
+    assert list(kept.parent.iterdir()) == [kept]
+
+
+SPOILT = ["{", "", "[]", "null", '{"Account": 5}', '{"RefreshToken": {"x": 7}}', "[" * 100_000, "\0\0\0"]
+
+
+@pytest.mark.parametrize("content", SPOILT)
+def test_what_is_kept_and_spoilt_says_what_to_do_and_is_made_anew(
+    authority: OAuthServer, google: OAuthServer, certificate: Certificate, tmp_path: Path, content: str
+) -> None:
+    kept = signed_in(authority, certificate, tmp_path)
+    kept.write_text(content)
+    with pytest.raises(AuthError, match="重新运行 mailflow login"):
+        microsoft(authority, certificate, tmp_path).token()
+    signed_in(authority, certificate, tmp_path)
+    assert microsoft(authority, certificate, tmp_path).token() == "token-2"
+    kept.write_text(content)
+    with pytest.raises(AuthError, match="mailflow login"):
+        GoogleTokens(GoogleApp("c", tokens=google.url), kept, USER).token()
+
+
+def test_what_cannot_be_read_or_written_says_who_is_to_sign_in(google: OAuthServer, tmp_path: Path) -> None:
+    """`mailflow login` was run by another user."""
+    (tmp_path / "s.json").mkdir()
+    tokens = GoogleTokens(GoogleApp("c", tokens=google.url), tmp_path / "s.json", USER)
+    with pytest.raises(AuthError, match="那个用户"):
+        tokens.token()
+    with pytest.raises(TransientError, match="那个用户"):
+        tokens.redeem("code", "http://127.0.0.1:1")
+
+
+PAGE_OF_A_PROXY = "<!DOCTYPE html><h1>访问受限</h1>".encode()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [(200, PAGE_OF_A_PROXY), (400, PAGE_OF_A_PROXY), (403, PAGE_OF_A_PROXY), (200, b""), (200, b"{}"), (200, b"[]"),
+     (200, b"null"), (429, b"{}"), (503, b"{}"), (500, PAGE_OF_A_PROXY), (200, b'{"access_token": 5}'),
+     (200, b'{"access_token": null}'), (200, b'{"token_endpoint": 5}'), (200, b"[" * 100_000)],
+)  # fmt: skip
+def test_answers_that_are_none_are_passing_and_no_refusal(
+    authority: OAuthServer, google: OAuthServer, certificate: Certificate, tmp_path: Path, answer: tuple[int, bytes]
+) -> None:
+    signed_in(authority, certificate, tmp_path)
+    keep(tmp_path / "g.json", json.dumps({"refresh_token": "r"}))
+    for server in (authority, google):
+        server.authority.raw = (*answer, {"Retry-After": "33"})
+    person, secret = (microsoft(authority, certificate, tmp_path, secrets) for secrets in (None, ["s"]))
+    by_google = GoogleTokens(GoogleApp("c", tokens=google.url), tmp_path / "g.json", USER)
+    for tokens in (person, secret, by_google):
+        with pytest.raises(TransientError) as caught:
+            tokens.token(fresh=True)
+        assert caught.value.retry_after == (33 if answer[0] in (429, 503, 500) else None)
+    with pytest.raises(TransientError):
+        person.sign_in(lambda text: None)
+    for server in (authority, google):
+        server.authority.raw = None
+    assert all(tokens.token(fresh=True) for tokens in (person, secret, by_google))
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.dictionaries(
+        st.sampled_from(["access_token", "refresh_token", "expires_in", "id_token", "scope", "error",
+                         "error_description", "client_info", "token_type", "refresh_token_expires_in"]),
+        st.one_of(st.none(), st.integers(), st.text(max_size=6), st.lists(st.none(), max_size=1), st.just({})),
+    )
+)  # fmt: skip
+def test_whatever_a_token_endpoint_says_no_other_exception_escapes(
+    authority: OAuthServer, google: OAuthServer, certificate: Certificate, tmp_path_factory: pytest.TempPathFactory,
+    answer: dict[str, object],
+) -> None:  # fmt: skip
+    folder = tmp_path_factory.mktemp("kept")
+    keep(folder / "g.json", json.dumps({"refresh_token": "r"}))
+    by_google = GoogleTokens(GoogleApp("c", tokens=google.url), folder / "g.json", USER)
+    person = microsoft(authority, certificate, folder)
+    calls: list[Callable[[], object]] = [
+        partial(person.sign_in, lambda text: None),
+        partial(person.token, fresh=True),
+        partial(microsoft(authority, certificate, folder, ["s"]).token, fresh=True),
+        partial(by_google.token, fresh=True),
+        partial(by_google.redeem, "code", "http://127.0.0.1:1"),
+    ]
+    for call in calls:
+        authority.authority.answers, google.authority.answers = [(200, answer)], [(200, answer)]
+        with contextlib.suppress(MailflowError):
+            call()
+    assert by_google.ends is None or by_google.ends > date(2026, 1, 1)
+
+
 # -- Google -----------------------------------------------------------------------------------------------------------
 
 
@@ -172,6 +337,32 @@ def test_a_person_agrees_in_the_browser_and_the_refresh_token_is_kept(google: OA
         "client_id": "client",
         "client_secret": "secret",
     }
+
+
+@pytest.mark.parametrize(("seconds", "days"), [(604_799, 7), (None, None), (0, None), (10**12, None)])
+def test_when_a_sign_in_ends_is_known_where_google_tells_it(
+    google: OAuthServer, tmp_path: Path, seconds: int | None, days: int | None
+) -> None:
+    """The sign-in of an application that is being tested ends after seven days."""
+    google.authority.ends = seconds
+    tokens = GoogleTokens(GoogleApp("c", tokens=google.url), tmp_path / "s.json", USER)
+    assert tokens.ends is None
+    tokens.redeem("code", "http://127.0.0.1:1")
+    left = None if tokens.ends is None else (tokens.ends - datetime.now(UTC).date()).days
+    assert left in ({days, 6} if days else {None})
+    assert tokens.token() == "token-2"
+
+
+def test_an_icon_that_the_browser_asks_for_is_no_answer(google: OAuthServer, tmp_path: Path) -> None:
+    tokens = GoogleTokens(GoogleApp("c", tokens=google.url), tmp_path / "s.json", USER)
+
+    def browse(text: str) -> None:
+        query = parse_qs(urlsplit(text.splitlines()[1]).query)
+        httpx.get(query["redirect_uri"][0] + "/favicon.ico")
+        httpx.get(query["redirect_uri"][0], params={"code": "the-code", "state": query["state"][0]})
+
+    tokens.sign_in(browse)
+    assert google.authority.asked[0]["code"] == "the-code"
 
 
 def test_the_browser_brings_the_code_back(google: OAuthServer, tmp_path: Path) -> None:

@@ -11,13 +11,16 @@ from pathlib import Path
 import pytest
 
 from mailflow import mappings
+from mailflow.config import parse_url
 from mailflow.core.mapping import Settings
 from mailflow.core.providers import GENERIC, Provider, Refusal, provider_of
 from mailflow.errors import AuthError, TransientError
 from mailflow.transports.base import Place
 from mailflow.transports.imap import ImapMailbox
 from mailflow.transports.wire import Timeouts
+from tests.faults.office import Office
 from tests.servers.imap import Handler, ScriptedImap, Session
+from tests.servers.loopback import free_port
 from tests.transports.contract import mail, read, subjects
 
 ROOT = Path(__file__).parents[2]
@@ -39,6 +42,12 @@ QUICK = Timeouts(connect=1, read=0.4, operation=10)
         ("outlook.office365.com", "microsoft365"),
         ("partner.outlook.cn", "21vianet"),
         ("smtp.partner.outlook.cn", "21vianet"),
+        ("163.com", "163"),
+        ("pop.126.com", "163"),
+        ("mail.qq.com", "qq"),
+        ("exmail.qq.com", "exmail"),
+        ("outlook.com", "microsoft365"),
+        ("notqq.com", "generic"),
         ("mail.lanyu.example", "generic"),
         ("imap.163.com.evil.example", "generic"),
         ("", "generic"),
@@ -53,9 +62,72 @@ def test_every_provider_says_how_its_password_is_got() -> None:
     assert [p.id for p in SHIPPED if not p.help] == []
 
 
+PASSWORDS = {"password": "密码", "authorisation_code": "授权码", "app_password": "应用专用密码", "oauth": "oauth"}
+
+
+def test_the_handbook_names_every_provider_with_its_addresses_and_ways() -> None:
+    rows = [
+        [p.id, p.name, *("、".join(f"`{one}`" for one in many) or "—" for many in (p.hosts, p.imap, p.smtp)),
+         PASSWORDS[p.password], p.quirks]
+        for p in SHIPPED
+    ]  # fmt: skip
+    told = (ROOT / "docs" / "mappings.md").read_text(encoding="utf-8")
+    assert [line for line in (f"| {' | '.join(row)} |" for row in rows) if line not in told] == []
+
+
+def test_every_address_is_one_of_its_provider_and_a_good_url() -> None:
+    for provider in SHIPPED:
+        for address in (*provider.imap, *provider.smtp):
+            url = parse_url(f"{address}", ROOT)
+            assert provider_of(url.host, SHIPPED) == provider
+            assert provider.usual_address(url.scheme, url.host, url.port or 0) is None
+            assert is_encrypted(url.scheme, url.port), address
+
+
+def is_encrypted(scheme: str, port: int | None) -> bool:
+    return (scheme, port) in {("imaps", 993), ("smtps", 465), ("smtp", 587)}
+
+
+@pytest.mark.parametrize(
+    ("written", "usual"),
+    [
+        ("imaps://pop.163.com", "imaps://imap.163.com:993"),
+        ("imaps://mail.126.com", "imaps://imap.126.com:993"),
+        ("imaps://yeah.net", "imaps://imap.yeah.net:993"),
+        ("imap://imap.qq.com", "imaps://imap.qq.com:993"),
+        ("imaps://imap.qq.com:143", "imaps://imap.qq.com:993"),
+        ("smtp://smtp.qq.com:25", "smtps://smtp.qq.com:465"),
+        ("smtps://mail.exmail.qq.com", "smtps://smtp.exmail.qq.com:465"),
+        ("imaps://imap.mxhichina.com:143", "imaps://imap.mxhichina.com:993"),
+        ("smtps://smtp.office365.com", "smtp://smtp.office365.com:587"),
+        ("imaps://imap-mail.outlook.com", "imaps://outlook.office365.com:993"),
+        ("imaps://imap.163.com", None),
+        ("imaps://imap.company.example:143", None),
+        ("graph://a@corp.example", None),
+    ],
+)
+def test_a_wrong_host_or_port_is_answered_with_the_most_alike_of_the_right_ones(
+    written: str, usual: str | None
+) -> None:
+    url = parse_url(written, ROOT)
+    assert provider_of(url.host, SHIPPED).usual_address(url.scheme, url.host, url.port or 0) == usual
+
+
+def test_an_address_may_stand_alone_and_without_its_port() -> None:
+    """As in the files of installations that were made before there were several."""
+    old = Provider.model_validate(
+        {"id": "old", "name": "x", "hosts": ["*.x.example"], "imap": "imaps://imap.x.example"}
+    )
+    assert old.usual_address("imaps", "imap.x.example", 993) is None
+    assert old.usual_address("imaps", "pop.x.example", 993) == "imaps://imap.x.example:993"
+    assert old.usual_address("smtps", "smtp.x.example", 465) is None
+
+
 @pytest.mark.parametrize(
     ("provider", "said", "means"),
     [
+        ("163", "[AUTHENTICATIONFAILED] no", "授权码也会过期"),
+        ("exchange", "[EXPIRED] Your password has expired", "已过期"),
         ("163", "NO SELECT Unsafe Login. Please contact kefu", "授权码"),
         ("qq", "Login fail. Account is abnormal, service is not open, password is incorrect", "不要连续重试"),
         ("microsoft365", "550 5.7.30 Basic authentication is not supported for Client Submission", "oauth"),
@@ -134,3 +206,23 @@ def test_a_provider_without_a_meaning_of_its_own_says_the_usual() -> None:
     refused = pytest.raises(AuthError, match="请核对密码")
     with scripted(LOGIN=refuse) as server, mailbox(server, odd) as box, refused:
         box.check()
+
+
+def test_the_check_says_whose_server_it_is_and_what_to_write(tmp_path: Path) -> None:
+    port = free_port()
+    url = f'url = "imap://u@localhost:{port}"\npassword_env = "WORD"'
+    office = Office(tmp_path, mailboxes={"support": url})
+    known = tmp_path / "mappings" / "providers.toml"
+    ours = '[[provider]]\nid = "lanyu"\nname = "岚屿邮箱"\nhosts = ["localhost"]\nhelp = "密码找信息部要。"\n'
+    known.write_text(ours + 'imap = "imaps://imap.localhost"\n', encoding="utf-8")
+    failed = office.run("check", WORD="x")
+    assert failed.code == 1
+    assert "没有程序在这个端口上等候" in failed.err
+    assert "岚屿邮箱：地址一般是 imaps://imap.localhost:993，请核对 url。" in failed.err
+    assert "找信息部要" not in failed.err
+    with scripted(LOGIN=refuse) as server:
+        office.configure({"support": url.replace(str(port), str(server.port))}, 'url = "maildir:sent"')
+        refused = office.run("check", WORD="x")
+        assert "岚屿邮箱：密码找信息部要。" in refused.err
+        server.on.clear()
+        assert "（岚屿邮箱）" in office.run("check", WORD="x").out

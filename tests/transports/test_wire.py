@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from mailflow.transports.wire import Timeouts, is_loopback, why, words
+from mailflow.transports.wire import Timeouts, addressed, crlf, is_loopback, why, words
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "127.0.0.1", "127.1.2.3", "::1", "[::1]"])
@@ -43,6 +43,12 @@ def test_importing_the_package_imports_no_library_for_mail() -> None:
     assert done.stdout.strip() == "set()"
 
 
+def certificate_error(code: int) -> ssl.SSLCertVerificationError:
+    error = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    error.verify_code = code
+    return error
+
+
 def wrapped(error: Exception) -> Exception:
     """As libraries do it."""
     outer = RuntimeError("Max retries exceeded with url: /")
@@ -56,6 +62,12 @@ def wrapped(error: Exception) -> Exception:
         (socket.gaierror(-2, "Name or service not known"), "找不到这个主机名"),
         (ConnectionRefusedError(111, "Connection refused"), "没有程序在这个端口上等候"),
         (ssl.SSLCertVerificationError(1, "certificate verify failed: self-signed certificate"), "证书不受信任"),
+        (certificate_error(18), "证书不受信任"),
+        (certificate_error(10), "证书已经过期"),
+        (certificate_error(9), "证书还没有生效"),
+        (certificate_error(62), "证书不是发给这个主机名的"),
+        (certificate_error(64), "证书不是发给这个 IP 地址的"),
+        (BrokenPipeError(32, "Broken pipe"), "对方断开了连接"),
         (ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number"), "这个端口上不是 TLS"),
         (TimeoutError("timed out"), "没有答复"),
     ],
@@ -72,3 +84,39 @@ def test_what_nobody_knows_is_told_as_it_is() -> None:
     loop = ValueError("x")
     loop.__cause__ = loop
     assert why(loop) == "x"
+
+
+def test_line_ends_are_all_crlf() -> None:
+    assert crlf(b"a\r\nb\nc\rd\r\r\ne\n\n") == b"a\r\nb\r\nc\r\nd\r\n\r\ne\r\n\r\n"
+    assert crlf(b"") == b""
+
+
+BODY = b"\r\n\r\nTo: nobody@x.example\r\n"
+REST = b"Message-ID: <" + b"a1" * 60 + b"@x.example>\r\nSubject: =?utf-8?b?5L2g5aW9?=\r\n =?utf-8?b?5L2g5aW9?="
+
+
+@pytest.mark.parametrize(
+    ("head", "recipients"),
+    [
+        (b"To: anna@x.example\r\nCc: ben@x.example\r\n", ["anna@x.example", "BEN@x.example"]),
+        (b'To: "Li, Si" <anna@x.example>,\r\n ben@x.example\r\n', ["ben@x.example", "anna@x.example"]),
+        (b"To: wang@xn--fsqu00a.example\r\n", ["wang@例子.example"]),
+    ],
+)
+def test_a_header_that_names_just_the_recipients_stays_as_it_is(head: bytes, recipients: list[str]) -> None:
+    assert addressed(head + REST + BODY, recipients) == head + REST + BODY
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"To: anna@x.example\r\nCc: ben@x.example,\r\n\tcarl@x.example\r\n",
+        b"to : carl@x.example\r\n",
+        b"To: anna@x.example\r\nBcc: carl@x.example\r\n",
+        b"To: undisclosed-recipients:;\r\n",
+        b"",
+    ],
+)
+def test_nobody_else_is_named_and_all_other_fields_stay_as_they_are(head: bytes) -> None:
+    new = addressed(head + REST + BODY, ["anna@x.example", "wang@例子.example"])
+    assert new == b"To: anna@x.example,\r\n wang@xn--fsqu00a.example\r\n" + REST + BODY

@@ -8,31 +8,30 @@ from __future__ import annotations
 
 import contextlib
 import imaplib
-import math
 import re
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from imapclient import IMAPClient, SocketTimeout
 from imapclient.exceptions import LoginError, ProtocolError
 
 from mailflow import __version__
 from mailflow.core.providers import GENERIC, Provider
 from mailflow.errors import AuthError, MailflowError, PermanentError, TransientError
+from mailflow.transports.imap.client import Client
+from mailflow.transports.pace import Pace
 from mailflow.transports.wire import USUAL, Timeouts, Watchdog, connect, is_loopback, why, words
 
-# A SEARCH that ignores its range names every mail of the folder on one line (mail.md §1.2 j, §2).
-vars(imaplib)["_MAXLINE"] = 16 * 1024 * 1024
-
 _GOODBYE = 2.0
+_ANEW = 1.1
+"""Seconds until a folder is opened once more: servers that make its UIDVALIDITY up may take the time for it."""
 _UNSAFE = "服务器认为登录不安全，请在网页邮箱中开启 IMAP 并使用授权码。"
 _LOGIN_HINT = "请核对密码；163、QQ、阿里云等邮箱要用授权码（客户端专用密码），授权码也会过期。"
-_logins: dict[tuple[str, str, str], float] = {}
-"""When each mailbox, server and user last logged in; a mailbox is made anew after every error, and this must not be."""
+_PACE = Pace()
+"""A mailbox is made anew after every error, and this must not be."""
 
 _TROUBLE = (
     imaplib.IMAP4.error,
@@ -67,32 +66,6 @@ class Selected:
     writable: bool
 
 
-class _Protocol(imaplib.IMAP4):
-    """imaplib on a socket that the watchdog knows from its first byte on."""
-
-    def __init__(self, host: str, port: int, opened: Callable[[], socket.socket]) -> None:
-        self._opened = opened
-        super().__init__(host, port)
-
-    def _create_socket(self, timeout: float | None = None) -> socket.socket:
-        return self._opened()
-
-
-class Client(IMAPClient):  # type: ignore[misc]  # imapclient has no types
-    def __init__(self, host: str, port: int, timeouts: Timeouts, opened: Callable[[], socket.socket]) -> None:
-        self._opened = opened
-        super().__init__(host, port, ssl=False, timeout=SocketTimeout(timeouts.connect, timeouts.read))
-        self.normalise_times = False
-
-    def _create_IMAP4(self) -> _Protocol:  # noqa: N802
-        return _Protocol(self.host, self.port, self._opened)
-
-    def _check_resp(self, expected: str, command: str, typ: str, data: Sequence[Any]) -> None:
-        # imapclient would leave out what is not ASCII, and that is what Chinese servers say.
-        if typ != expected:
-            raise imaplib.IMAP4.error(f"{command} failed: {words(data[0])}")
-
-
 class Connection:
     """A folder on an IMAP server. Connects when first needed, and again when the connection was lost.
 
@@ -102,6 +75,7 @@ class Connection:
         token: gives an access token in place of a password, a fresh one at every login (mail.md §8, 11).
         provider: what is special about the server.
         context: for TLS; the system's trusted authorities by default.
+        pace: when the account last logged in.
     """
 
     def __init__(
@@ -118,14 +92,20 @@ class Connection:
         provider: Provider = GENERIC,
         context: ssl.SSLContext | None = None,
         timeouts: Timeouts = USUAL,
+        pace: Pace = _PACE,
     ) -> None:
         self.name = name
-        self.folder = folder
+        self.folder = "INBOX" if folder.upper() == "INBOX" else folder
         self._host, self._port, self._tls = host, port, tls
         self._user, self._password, self._token = user, password, token
         self._provider = provider
         self._context = context or ssl.create_default_context()
         self._timeouts = timeouts
+        self._pace = pace
+        self._lasting = True
+        """False: the server makes another UIDVALIDITY up whenever the folder is opened; it counts as absent."""
+        self._raw: bytes | None = None
+        """The folder's name where the server has it in another encoding than modified UTF-7."""
         self._watchdog = Watchdog()
         self._client: Client | None = None
         self._selected: Selected | None = None
@@ -169,6 +149,16 @@ class Connection:
             self._selected = self._select(client, writable)
         return client, self._selected
 
+    def _opened_as_of(self, validity: str | None) -> Selected:
+        """The folder, opened anew. `validity`: what its UIDVALIDITY was; one that has changed is looked at twice."""
+        selected = self._open(fresh=True)[1]
+        if validity in (None, selected.validity) or not self._lasting:
+            return selected
+        time.sleep(_ANEW)
+        again = self._open(fresh=True)[1]
+        self._lasting = again.validity in (validity, selected.validity)
+        return again if self._lasting else self._open(fresh=True)[1]
+
     def _logged_in(self) -> Client:
         """The connection, whichever folder is open, if any."""
         if self._client is None:
@@ -180,25 +170,28 @@ class Connection:
             context = self._context if self._tls else None
             return connect(self._host, self._port, self._timeouts.connect, self._watchdog, context)
 
-        self._pause()
+        self._wait_for_turn()
         client = Client(self._host, self._port, self._timeouts, opened)
         try:
             self._secure(client)
-            self._log_in(client)
+            if not client.logged_in:
+                self._log_in(client)
+            client.forget_capabilities()
             _introduce(client)
         except BaseException:
             shut(client)
             raise
         return client
 
-    def _pause(self) -> None:
+    def _wait_for_turn(self) -> None:
         """Logging in too often gets an account throttled or locked (mail.md §2, QQ): it waits, others go on."""
-        account = (self.name, self._host, self._user)
-        since = time.monotonic() - _logins.get(account, -math.inf)
-        if since < self._provider.login_pause:
-            rest = self._provider.login_pause - since
+        if not self._provider.login_pause:
+            return
+        account = f"{self.name} {self._user}@{self._host}"
+        rest = self._provider.login_pause - self._pace.since(account)
+        if rest > 0:
             raise TransientError(f"{self._host} 不允许频繁登录，{rest:.0f} 秒后再登录。", retry_after=rest)
-        _logins[account] = time.monotonic()
+        self._pace.note(account)
 
     def _secure(self, client: Client) -> None:
         if self._tls or is_loopback(self._host):
@@ -227,25 +220,43 @@ class Connection:
             client.oauthbearer_login(self._user, token)
 
     def _log_in_with_password(self, client: Client, password: str) -> None:
-        if re.fullmatch(r"[A-Za-z0-9@._+-]+", self._user) and password.isascii():
+        # LOGIN cannot carry Chinese (mail.md §1.2 p), and must not be tried where it is disabled (RFC 3501 §6.2.3).
+        disabled = client.has_capability("LOGINDISABLED")
+        if re.fullmatch(r"[A-Za-z0-9@._+-]+", self._user) and password.isascii() and not disabled:
             client.login(self._user, password)
         elif client.has_capability("AUTH=PLAIN"):
-            # LOGIN cannot carry Chinese (mail.md §1.2 p).
             client.sasl_login("PLAIN", lambda _: f"\0{self._user}\0{password}".encode())
+        elif disabled:
+            raise AuthError(f"{self._host} 不接受用户名加密码的登录（LOGINDISABLED）：请管理员开启，或改用 oauth。")
         else:
             raise AuthError(f"{self._host} 不支持 AUTH=PLAIN，用户名和密码只能用英文字母、数字和 @ . _ + - 。")
 
     def _select(self, client: Client, writable: bool) -> Selected:
         try:
-            answer = client.select_folder(self.folder, readonly=not writable)
+            answer = self._selected_by(client, writable)
         except imaplib.IMAP4.error as error:
-            # 163, 126 and yeah.net forget, or want to hear it again (mail.md §2).
-            if "unsafe login" not in str(error).lower():
+            if not refused(error) or passing(error):
                 raise
-            _introduce(client)
-            answer = client.select_folder(self.folder, readonly=not writable)
+            if "unsafe login" in str(error).lower():
+                # 163, 126 and yeah.net forget, or want to hear it again (mail.md §2).
+                _introduce(client)
+            else:
+                self._raw = self._looked_up(client, error)
+            answer = self._selected_by(client, writable)
+        if not isinstance(answer.get(b"EXISTS"), int):
+            raise TransientError(f"{self._host} 没有说文件夹“{self.folder}”里有几封邮件（EXISTS）。")
         validity, uidnext = answer.get(b"UIDVALIDITY", 0), answer.get(b"UIDNEXT")
-        return Selected(str(validity), int(answer.get(b"EXISTS", 0)), uidnext or None, writable)
+        return Selected(str(validity if self._lasting else 0), answer[b"EXISTS"], uidnext or None, writable)
+
+    def _selected_by(self, client: Client, writable: bool) -> dict[bytes, Any]:
+        if self._raw is not None:
+            return client.select_raw(self._raw, readonly=not writable)
+        answer: dict[bytes, Any] = client.select_folder(self.folder, readonly=not writable)
+        return answer
+
+    def _looked_up(self, client: Client, error: Exception) -> bytes:
+        """The name that the server itself has for the folder that it refuses to open. Raises where there is none."""
+        raise error
 
 
 def _introduce(client: Client) -> None:
@@ -272,18 +283,26 @@ def refused(error: BaseException) -> bool:
     """Whether this is the server's NO or BAD: the connection is sound. imaplib has one class for it and much else."""
     if not isinstance(error, imaplib.IMAP4.error) or isinstance(error, imaplib.IMAP4.abort | ProtocolError):
         return False
-    return re.search(r"\w+ (failed: |command error: BAD)", str(error)) is not None
+    return re.match(r"\w+ failed: ", str(error)) is not None
 
 
 def mapped(doing: str, error: BaseException, provider: Provider) -> MailflowError:
-    text = f"{doing}失败：{words(error) if refused(error) else why(error)}"
+    text = f"{doing}失败：{_told(error)}"
     if isinstance(error, imaplib.IMAP4.readonly):
         return PermanentError(text + "（文件夹只读）")
+    meaning = provider.meaning(text)
     if "unsafe login" in text.lower():
-        return AuthError(f"{text}。{provider.meaning(text) or _UNSAFE}")
+        return AuthError(f"{text}。{meaning or _UNSAFE}")
     if refused(error) and _FOR_GOOD.search(str(error)):
         return PermanentError(f"{text}。没有这个文件夹，或没有权限。")
-    return TransientError(text)
+    return TransientError(f"{text}。{meaning}" if meaning else text)
+
+
+def _told(error: BaseException) -> str:
+    said = error.args[0] if error.args and isinstance(error.args[0], bytes) else error
+    if refused(error) or isinstance(said, bytes):
+        return words(said)
+    return f"连接中断（{words(said)}）" if isinstance(error, imaplib.IMAP4.abort) else why(error)
 
 
 def _login_error(host: str, user: str, error: LoginError, provider: Provider) -> MailflowError:

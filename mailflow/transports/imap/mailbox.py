@@ -19,10 +19,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from imapclient import DELETED, SEEN
+from imapclient.datetime_util import parse_to_datetime
 
-from mailflow.errors import TransientError
+from mailflow.errors import PermanentError, TransientError
 from mailflow.transports.base import Batch, Fetched, Filing, Known, Place, folder_of, grouped
-from mailflow.transports.imap.connection import Client, Connection, passing, refused
+from mailflow.transports.imap.client import Answers, Client
+from mailflow.transports.imap.connection import Connection, passing, refused
+from mailflow.transports.imap.folders import Folder, advice, folders, prefix
+from mailflow.transports.wire import words
 
 _WINDOW = 50_000
 """UIDs in one SEARCH answer: imaplib takes lines up to 1,000,000 bytes (mail.md §1.2 j)."""
@@ -31,45 +35,57 @@ _CHUNK = 200
 _ASK_AT_ONCE = 1000
 _MAX_AGAIN = 500
 """What the cursor remembers of refused mails, the newest; reconciliation finds the others."""
+_LOOKS = 3
+"""A mail that is empty at so many looks in a row is an empty mail, and none that is still being written."""
 _TOO_MANY = 10
 """So many mails refused and none handed out: the server is in trouble, not the mails."""
 _WHOLE, _PART = 16 * 1024 * 1024, 4 * 1024 * 1024
 """A larger mail is fetched in parts: an answer is held several times over while it is read and taken apart."""
+_LARGEST = 512 * 1024 * 1024
+"""Nothing larger is a mail, whatever RFC822.SIZE says."""
 _IDLE_RESTART = 300.0
 """A NAT's silent drop looks like a quiet mailbox; so IDLE is begun anew every five minutes (mail.md §1.2 g)."""
 _IDLE_SLICE = 1.0
 
-_Answers = dict[int, dict[bytes, Any]]
-"""FETCH items by UID."""
-
 
 @dataclass
 class _Cursor:
-    """All UIDs up to `uid` are dealt with, but for those of `again`, which the server would not hand out."""
+    """All UIDs of `folder` up to `uid` are dealt with, but for those of `again`, which the server would not hand out.
+    `empty`: how often in a row it said of some of these that they have no byte."""
 
+    folder: str
     validity: str
     uid: int = 0
     again: list[int] = field(default_factory=list)
+    empty: dict[int, int] = field(default_factory=dict)
 
     @classmethod
-    def parse(cls, text: str | None, validity: str) -> _Cursor:
-        """UIDs of another UIDVALIDITY mean nothing (mail.md §4, adopt 3); so do cursors that cannot be read."""
+    def parse(cls, text: str | None, folder: str) -> _Cursor | None:
+        """None: there is none, it is another folder's, or it cannot be read."""
         try:
             data = json.loads(text or "{}")
-            if data.get("uidvalidity") == validity:
-                return cls(validity, int(data["uid"]), [int(uid) for uid in data.get("again", ())])
-        except (ValueError, TypeError, KeyError, AttributeError):
-            pass
-        return cls(validity)
+            again = [int(uid) for uid in data.get("again", ())]
+            empty = {int(uid): int(looks) for uid, looks in data.get("empty", {}).items()}
+            at = cls(str(data.get("folder", folder)), str(data["uidvalidity"]), int(data["uid"]), again, empty)
+        except (ValueError, TypeError, LookupError, AttributeError):
+            return None
+        return at if at.folder == folder else None
 
     def pass_by(self, uids: Sequence[int], refused: Collection[int] = ()) -> None:
         """These are dealt with; the refused among them are to be tried again."""
         self.uid = max(self.uid, *uids) if uids else self.uid
         self.again = sorted({*self.again}.difference(uids) | {*refused})[-_MAX_AGAIN:]
+        self.empty = {uid: looks for uid, looks in self.empty.items() if uid in self.again}
+
+    def really_empty(self, uids: Collection[int], blank: Collection[int]) -> set[int]:
+        """Those of `uids`, of which the server now says that the `blank` ones are empty, that have been so for long."""
+        looks = {uid: self.empty.get(uid, 0) + 1 for uid in blank}
+        self.empty = {uid: seen for uid, seen in self.empty.items() if uid not in uids} | looks
+        return {uid for uid, seen in looks.items() if seen >= _LOOKS}
 
     def __str__(self) -> str:
-        data: dict[str, object] = {"uidvalidity": self.validity, "uid": self.uid}
-        return json.dumps(data | ({"again": self.again} if self.again else {}))
+        data: dict[str, object] = {"folder": self.folder, "uidvalidity": self.validity, "uid": self.uid}
+        return json.dumps(data | {name: value for name in ("again", "empty") if (value := getattr(self, name))})
 
 
 class ImapMailbox(Connection):
@@ -79,9 +95,12 @@ class ImapMailbox(Connection):
 
     def batches(self, cursor: str | None, known: Known) -> Iterator[Batch]:
         with self._operation("列出邮件"):
-            at = _Cursor.parse(cursor, self._open(fresh=True)[1].validity)
-            # From the start: reconciliation too, which must not rely on UIDNEXT (mail.md §1.3).
-            windows = self._windows(at.uid + 1, complete=at.uid == 0)
+            at = _Cursor.parse(cursor, self.folder)
+            selected = self._opened_as_of(at.validity if at else None)
+            if at is None or at.validity != selected.validity:
+                # UIDs of another UIDVALIDITY mean nothing (mail.md §4, adopt 3).
+                at = _Cursor(self.folder, selected.validity)
+            windows = self._windows(at.uid + 1)
         told = cursor
         # Refused mails one at a time, so that they cannot look like a server that refuses everything.
         again = [[uid] for uid in at.again]
@@ -101,19 +120,16 @@ class ImapMailbox(Connection):
             at.pass_by(uids)
         return new
 
-    def _windows(self, first: int, *, complete: bool) -> list[tuple[int, int]]:
+    def _windows(self, first: int) -> list[tuple[int, int]]:
         """Ascending ranges of UIDs from `first`, each with at most 50,000 mails in it; none if nothing can be there.
 
-        Never "n:*": it is descending when nothing is new, which exmail answers with BAD (mail.md §2).
+        They end with the UID of the last mail, or what UIDNEXT says, if that is more: it may be absent, or wrong. Never
+        "n:*": it is descending when nothing is new, which exmail answers with BAD (mail.md §2).
         """
         client, selected = self._open()
         if not selected.exists:
             return []
-        ends = {selected.uidnext - 1} if selected.uidnext else set()
-        numbers = set(range(_WINDOW, selected.exists, _WINDOW)) if selected.exists > _WINDOW else set()
-        if complete or not ends:
-            numbers.add(selected.exists)
-        ends |= _uids_of(client, sorted(numbers))
+        ends = _uids_of(client, [*range(_WINDOW, selected.exists, _WINDOW), selected.exists], selected.uidnext)
         windows, low = [], first
         for high in sorted(end for end in ends if end >= first):
             windows.append((low, high))
@@ -122,9 +138,7 @@ class ImapMailbox(Connection):
 
     def _search(self, at: _Cursor, low: int, high: int) -> list[int]:
         with self._operation("列出邮件"):
-            client = self._same(at)
-            # Some servers ignore what they do not like in a SEARCH and return everything (mail.md §2, QQ).
-            return sorted({uid for uid in client.search(["UID", f"{low}:{high}"]) if low <= uid <= high})
+            return self._same(at).uids_between(low, high)
 
     def _fetched(self, at: _Cursor, uids: list[int]) -> Iterator[Batch]:
         for chunk in _chunks(uids, _CHUNK):
@@ -133,23 +147,40 @@ class ImapMailbox(Connection):
             for group in grouped(sizes):
                 yield self._batch(at, group, facts, sum(sizes[uid] for uid in group))
 
-    def _batch(self, at: _Cursor, group: list[int], facts: _Answers, size: int) -> Batch:
+    def _batch(self, at: _Cursor, group: list[int], facts: Answers, size: int) -> Batch:
         in_parts = len(group) == 1 and size > _WHOLE
         bodies, refused = self._in_parts(at, group[0], size) if in_parts else self._whole(at, group, size)
-        mails = []
-        for uid in group:
-            # NIL or nothing at all is a mail that was expunged elsewhere, never an empty mail (mail.md §1.2 n).
-            if raw := bodies.get(uid):
-                place = Place(self.folder, at.validity, str(uid))
-                mails.append(Fetched(place, _received(facts.get(uid, {})), raw))
+        # NIL or nothing at all is never an empty mail (mail.md §1.2 n), nor are no bytes, unless they are all there is:
+        # then it is taken in as that, or the mailbox would be out of order for ever.
+        there = self._still_there(at, [uid for uid in group if not bodies.get(uid) and uid not in refused])
+        blank = {uid for uid in there if uid in bodies and facts.get(uid, {}).get(b"RFC822.SIZE") == 0}
+        empty = at.really_empty(group, blank)
+        bodies = {uid: raw for uid, raw in bodies.items() if raw or uid in empty}
+        refused |= there - empty
+        if len(refused) == len(group) >= _TOO_MANY:
+            raise TransientError(f"{self._host} 现在一封邮件也不交出来。")
+        mails = tuple(
+            Fetched(Place(self.folder, at.validity, str(uid)), _received(facts.get(uid, {})), bodies[uid])
+            for uid in group
+            if uid in bodies
+        )
         at.pass_by(group, refused)
         vanished = len(group) - len(mails) - len(refused)
-        return Batch(tuple(mails), str(at), vanished, tuple(str(uid) for uid in sorted(refused)))
+        return Batch(mails, str(at), vanished, tuple(str(uid) for uid in sorted(refused)))
+
+    def _still_there(self, at: _Cursor, uids: list[int]) -> set[int]:
+        """Those that were not expunged elsewhere, though the server handed out nothing of them."""
+        if not uids:
+            return set()
+        with self._operation("取邮件"):
+            self._same(at).noop()  # now it may say that they are gone
+        answers, refused = self._fetch(at, uids, ["UID"])
+        return {*answers, *refused}
 
     def _whole(self, at: _Cursor, uids: list[int], size: int) -> tuple[dict[int, bytes], set[int]]:
-        """The mails that are there, and the UIDs that the server refused."""
+        """What the server hands out of these mails, which may be no bytes, and the UIDs that it refused."""
         answers, refused = self._fetch(at, uids, ["BODY.PEEK[]"], size)
-        return {uid: raw for uid in uids if (raw := _octets(answers.get(uid), b"BODY[]"))}, refused
+        return {uid: raw for uid in uids if (raw := _octets(answers.get(uid), b"BODY[]")) is not None}, refused
 
     def _in_parts(self, at: _Cursor, uid: int, size: int) -> tuple[dict[int, bytes], set[int]]:
         """The same for one large mail: while it is fetched there is never more than it and one part in memory.
@@ -162,7 +193,7 @@ class ImapMailbox(Connection):
             at_byte = mail.tell()
             answers, refused = self._fetch(at, [uid], [f"BODY.PEEK[]<{at_byte}.{_PART}>"], _PART)
             answer = answers.get(uid)
-            if refused or at_byte > 2 * size + _PART:
+            if refused or at_byte > min(2 * size, _LARGEST) + _PART:
                 return {}, {uid}  # the second: a server whose parts have no end
             if at_byte == 0 and (whole := _octets(answer, b"BODY[]")):
                 return {uid: whole}, set()  # a server that does not know parts
@@ -171,9 +202,9 @@ class ImapMailbox(Connection):
                 return {}, set()  # expunged meanwhile
             mail.write(part)
             if not part or (len(part) < _PART and mail.tell() >= size):
-                return {uid: mail.getvalue()}, set()
+                return ({uid: mail.getvalue()} if mail.tell() else {}), set()
 
-    def _fetch(self, at: _Cursor, uids: list[int], items: list[str], size: int = 0) -> tuple[_Answers, set[int]]:
+    def _fetch(self, at: _Cursor, uids: list[int], items: list[str], size: int = 0) -> tuple[Answers, set[int]]:
         """The answers by UID, and the UIDs that the server refused."""
         with self._operation("取邮件", size):
             client = self._same(at)
@@ -186,9 +217,18 @@ class ImapMailbox(Connection):
 
     def uids(self) -> tuple[str, str, set[str]]:
         with self._operation("核对邮件"):
-            at = _Cursor(self._open(fresh=True)[1].validity)
-            windows = self._windows(1, complete=True)
+            at = _Cursor(self.folder, self._open(fresh=True)[1].validity)
+            windows = self._windows(1)
         return self.folder, at.validity, {str(uid) for window in windows for uid in self._search(at, *window)}
+
+    def _looked_up(self, client: Client, error: Exception) -> bytes:
+        listed = _listed(client)
+        if said := advice(listed, self.folder):
+            raise PermanentError(f"{self._host} 打不开文件夹“{self.folder}”：{words(error)}。{said}") from error
+        found = next((one.raw for one in listed if one.name == self.folder), None)
+        if found is None:
+            raise error
+        return found
 
     def _same(self, at: _Cursor) -> Client:
         client, selected = self._open()
@@ -207,38 +247,51 @@ class ImapMailbox(Connection):
             if folder is None:
                 client.add_flags([int(place.uid)], [SEEN], silent=True)
             else:
-                _move(client, int(place.uid), folder, self._provider.move)
+                self._move(client, int(place.uid), folder)
+
+    def _move(self, client: Client, uid: int, folder: str) -> None:
+        if folder == self.folder or folder.upper() == self.folder == "INBOX":
+            # Each move would make a new mail of it, for ever.
+            raise PermanentError(f"邮箱“{self.name}”要把邮件移到正在读的文件夹“{folder}”：请改 after。")
+        try:
+            _moved(client, uid, folder, self._provider.move)
+        except imaplib.IMAP4.error as error:
+            root = prefix(_listed(client)) if refused(error) and not passing(error) else ""
+            if not root or folder.upper().startswith(root):
+                raise
+            said = f"移动邮件到“{folder}”被拒绝：{words(error)}。这台服务器的文件夹都在 {root} 之下"
+            raise PermanentError(f"{said}，请写 move:{root}{folder}。") from error
 
     # -- waiting ----------------------------------------------------------------------------------------------------
 
     def wait(self, seconds: float, stop: threading.Event) -> None:
         until = time.monotonic() + seconds
         with self._operation("等待新邮件"):
-            idle = self._open()[0].has_capability("IDLE") and self._provider.idle
+            client, selected = self._open()
+            idle = client.has_capability("IDLE") and self._provider.idle
         if not idle:
             stop.wait(seconds)
             return
+        count = _Count(selected.exists)
         while not stop.is_set() and (left := until - time.monotonic()) > 0:
-            if self._idle(min(left, _IDLE_RESTART), stop):
+            if self._idle(min(left, _IDLE_RESTART), stop, count):
                 return
 
-    def _idle(self, seconds: float, stop: threading.Event) -> bool:
+    def _idle(self, seconds: float, stop: threading.Event, count: _Count) -> bool:
         """One round of IDLE; whether there may be new mail."""
         with self._operation("等待新邮件", extra=seconds):
             client = self._open()[0]
-            # What came since the poll: its EXISTS could share a packet with "+ idling" and stay unread in a buffer.
-            if _new_mail(client.noop()[1]):
+            # Some tell only here what came since the poll.
+            if count.grew(client.noop()[1]):
                 return True
             try:
-                client.idle()
+                early = client.idle()
             except imaplib.IMAP4.error as error:
-                if "Unexpected IDLE response" not in str(error):
+                if not refused(error):
                     raise
-                # EXISTS before "+ idling" (Office 365), or a refusal: the connection is spoilt, the mail is not.
-                self._drop()
-                return b"EXISTS" in str(error).encode() or stop.wait(seconds)
+                return stop.wait(seconds)
             try:
-                return _listen(client, seconds, stop)
+                return count.grew(early) or _listen(client, seconds, stop, count)
             finally:
                 client.idle_done()
 
@@ -255,21 +308,37 @@ class ImapMailbox(Connection):
 # -- commands ---------------------------------------------------------------------------------------------------------
 
 
-def _uids_of(client: Client, numbers: list[int]) -> set[int]:
-    """The UIDs of these message numbers."""
-    if not numbers:
-        return set()
+def _uids_of(client: Client, numbers: list[int], uidnext: int | None) -> set[int]:
+    """The UIDs of these message numbers, and the one before UIDNEXT; that alone where the numbers are refused."""
+    ends = {uidnext - 1} if uidnext else set[int]()
     client.use_uid = False
     try:
         answers = client.fetch(numbers, ["UID"])
+    except imaplib.IMAP4.error as error:
+        if not refused(error) or not ends:
+            raise
+        return ends
     finally:
         client.use_uid = True
-    return {answer[b"UID"] for answer in answers.values() if b"UID" in answer}
+    found = {answer[b"UID"] for answer in answers.values() if isinstance(answer.get(b"UID"), int)}
+    if not found and not ends:
+        raise TransientError("服务器没有说最后一封邮件的编号（UID、UIDNEXT）。")
+    return ends | found
 
 
-def _one_by_one(client: Client, uids: list[int], items: list[str], error: Exception) -> tuple[_Answers, set[int]]:
+def _listed(client: Client) -> list[Folder]:
+    """All folders; none where the server does not tell them."""
+    try:
+        return folders(client)
+    except imaplib.IMAP4.error as error:
+        if not refused(error):
+            raise
+        return []
+
+
+def _one_by_one(client: Client, uids: list[int], items: list[str], error: Exception) -> tuple[Answers, set[int]]:
     """One mail that the server cannot read makes it refuse the whole FETCH; only that one must wait (promise 7)."""
-    answers: _Answers = {}
+    answers: Answers = {}
     without = set()
     for uid in uids:
         try:
@@ -283,15 +352,17 @@ def _one_by_one(client: Client, uids: list[int], items: list[str], error: Except
     return answers, without
 
 
-def _move(client: Client, uid: int, folder: str, use_move: bool) -> None:
+def _moved(client: Client, uid: int, folder: str, use_move: bool) -> None:
     if use_move and client.has_capability("MOVE"):
         # MOVE of a mail that is gone answers OK or, on some, NO.
         _into(client, folder, lambda: client.move([uid], folder))
-        if not _copied(client) and client.search(["UID", f"{uid}:{uid}"]) == [uid]:
+        if not _copied(client) and client.uids_between(uid, uid):
             raise TransientError(f"服务器答应移动邮件 {uid}，却没有移动。")
         return
     flags = client.get_flags([uid])
     if uid not in flags:
+        if client.uids_between(uid, uid):
+            raise TransientError(f"服务器没有说邮件 {uid} 的标记。")
         return
     # Flagged as deleted: it was copied before, and the rest was cut off.
     if DELETED not in flags[uid]:
@@ -320,13 +391,30 @@ def _copied(client: Client) -> bool:
     return bool(client._imap.untagged_responses.get("COPYUID"))
 
 
-def _listen(client: Client, seconds: float, stop: threading.Event) -> bool:
+class _Count:
+    """How many mails the folder has, going by what the server says unasked. Some say EXISTS again and again."""
+
+    def __init__(self, exists: int) -> None:
+        self._exists = exists
+
+    def grew(self, answers: Sequence[Any]) -> bool:
+        before = False
+        for answer in answers:
+            match answer:
+                case (int(), b"EXPUNGE"):
+                    self._exists -= 1
+                case (int(number), b"EXISTS"):
+                    before, self._exists = before or number > self._exists, number
+        return before
+
+
+def _listen(client: Client, seconds: float, stop: threading.Event, count: _Count) -> bool:
     until = time.monotonic() + seconds
     early = 0
     while not stop.is_set() and (left := until - time.monotonic()) > 0:
         slice_, begun = min(left, _IDLE_SLICE), time.monotonic()
         answers = client.idle_check(slice_)
-        if _new_mail(answers):
+        if count.grew(answers):
             return True
         # On a dead connection idle_check returns at once, for ever (mail.md §1.2 d). Once or twice it may be half a
         # TLS record.
@@ -334,10 +422,6 @@ def _listen(client: Client, seconds: float, stop: threading.Event) -> bool:
         if early == 3:
             raise TransientError("等待新邮件时连接断开。")
     return False
-
-
-def _new_mail(answers: Sequence[Any]) -> bool:
-    return any(isinstance(answer, tuple) and b"EXISTS" in answer for answer in answers)
 
 
 # -- answers ----------------------------------------------------------------------------------------------------------
@@ -356,10 +440,10 @@ def _size(answer: dict[bytes, Any]) -> int:
 
 def _received(answer: dict[bytes, Any]) -> datetime:
     """INTERNALDATE in UTC. A server that gives none has the mail since now at the latest."""
-    when = answer.get(b"INTERNALDATE")
     try:
-        return when.astimezone(UTC) if isinstance(when, datetime) else datetime.now(UTC)
-    except (ValueError, OverflowError):
+        when: datetime = parse_to_datetime(answer[b"INTERNALDATE"], normalise=False)
+        return when.astimezone(UTC)
+    except (LookupError, ValueError, TypeError, AttributeError, OverflowError):
         return datetime.now(UTC)
 
 

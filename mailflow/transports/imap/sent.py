@@ -9,9 +9,11 @@ from datetime import UTC, datetime
 from imapclient import SEEN
 from imapclient.imapclient import SENT
 
-from mailflow.transports.imap.connection import Client, Connection, refused
+from mailflow.transports.imap.client import Client
+from mailflow.transports.imap.connection import Connection, refused
 
-_NEWEST = 300
+_NEWEST = 3000
+_AT_ONCE = 300
 """So many messages are looked through. No SEARCH: some servers ignore it and find everything (mail.md §2, QQ)."""
 _MESSAGE_ID = re.compile(rb"^message-id:\s*(<[^>]*>)", re.IGNORECASE | re.MULTILINE)
 
@@ -22,6 +24,7 @@ class ImapSent(Connection):
     def append(self, message: bytes) -> None:
         """Puts a copy of a sent message there, as read. Raises TransientError or PermanentError."""
         with self._operation("存入已发送", len(message)):
+            self._alive()  # a copy that is sent into a dead connection is lost
             client = self._found()
             client.append(self.folder, message, [SEEN], datetime.now(UTC))
 
@@ -30,22 +33,23 @@ class ImapSent(Connection):
         with self._operation("查找已发送的邮件"):
             self._found()
             client, selected = self._open(fresh=True)
-            if not selected.exists:
-                return False
-            client.use_uid = False
-            try:
-                numbers = range(max(1, selected.exists - _NEWEST + 1), selected.exists + 1)
-                answers = client.fetch(list(numbers), ["BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]"])
-            finally:
-                client.use_uid = True
-        heads = [value for answer in answers.values() for value in answer.values() if isinstance(value, bytes)]
-        return message_id.encode() in [found[1] for found in map(_MESSAGE_ID.search, heads) if found]
+            newest = range(selected.exists, max(0, selected.exists - _NEWEST), -1)
+            parts = [list(newest[start : start + _AT_ONCE]) for start in range(0, len(newest), _AT_ONCE)]
+            return any(message_id.encode() in _message_ids(client, part) for part in parts)
 
     def check(self) -> str:
         """Logs in and opens the folder. Returns a Chinese sentence on what was found; raises what is wrong."""
         with self._operation("登录"):
             self._found()
         return f"副本存入 {self._host} 的“{self.folder}”。"
+
+    def _alive(self) -> None:
+        """Gives up a connection that has died since the last copy, which may be days ago."""
+        if self._client is not None:
+            try:
+                self._client.noop()
+            except (imaplib.IMAP4.error, OSError):
+                self._drop()
 
     def _found(self) -> Client:
         """The connection, with the folder open; it is made where it is missing."""
@@ -58,6 +62,17 @@ class ImapSent(Connection):
                 raise
             client.create_folder(self.folder)
             return self._open()[0]
+
+
+def _message_ids(client: Client, numbers: list[int]) -> set[bytes]:
+    """Of the messages with these sequence numbers."""
+    client.use_uid = False
+    try:
+        answers = client.fetch(numbers, ["BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]"])
+    finally:
+        client.use_uid = True
+    heads = [value for answer in answers.values() for value in answer.values() if isinstance(value, bytes)]
+    return {found[1] for found in map(_MESSAGE_ID.search, heads) if found}
 
 
 def _by_use(client: Client) -> str | None:
