@@ -22,9 +22,9 @@ from pathlib import Path
 
 from mailflow.sheets import replace
 from mailflow.sheets.blocked import BlockedError
+from mailflow.sheets.edits import Edit
 from mailflow.sheets.layout import Layout, Values
 from mailflow.sheets.managed import OpenedSheet
-from mailflow.sheets.merge import Edit
 from mailflow.sheets.names import SUFFIX
 from mailflow.sheets.opened import OpenedWorkbook
 from mailflow.sheets.values import clean, same, text_of

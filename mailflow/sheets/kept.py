@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 
+from mailflow import files
 from mailflow.sheets.names import SUFFIX, file_name
 
 
@@ -16,9 +16,7 @@ def keep(folder: Path, name: str, data: bytes, now: datetime, most: int) -> None
         place.mkdir(parents=True, exist_ok=True)
         if most > 0:
             path = place / f"{now.astimezone(UTC):%Y%m%d-%H%M%S-%f}{SUFFIX}"
-            temporary = path.with_suffix(".tmp")
-            temporary.write_bytes(data)
-            os.replace(temporary, path)
+            files.write_whole(path, data)
         for old in sorted(place.glob(f"*{SUFFIX}"))[: -most or None]:
             old.unlink()
     except OSError:

@@ -19,12 +19,13 @@ from mailflow.sheets import locks, replace
 from mailflow.sheets.base import Base, load_base
 from mailflow.sheets.blocked import BlockedError, Code, unsafe
 from mailflow.sheets.copies import Found, name_inside, read_copies, side_name, stamps
+from mailflow.sheets.edits import CellAnswer, Edit
 from mailflow.sheets.graft import grafted
 from mailflow.sheets.layout import Layout, content_hash, layouts
 from mailflow.sheets.links import differing
 from mailflow.sheets.locks import Lock
 from mailflow.sheets.managed import OpenedSheet
-from mailflow.sheets.merge import CellAnswer, Edit, Merged, merge
+from mailflow.sheets.merge import Merged, merge
 from mailflow.sheets.names import file_name
 from mailflow.sheets.opened import OpenedWorkbook
 from mailflow.sheets.values import clean

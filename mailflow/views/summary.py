@@ -6,9 +6,11 @@ time from which there is anything stay empty, so that the charts draw no zeros t
 
 from __future__ import annotations
 
+from collections import Counter as Tally
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 
 from mailflow.core.book import Book
@@ -143,6 +145,11 @@ CHARTS = (
     ),
 )
 
+_PAY = {"withhold": "withheld", "demote": "demoted"}
+"""The figure that an entry of the ledger moves, by its effect."""
+_MICROSECOND = timedelta(microseconds=1)
+_DAY = timedelta(days=1) // _MICROSECOND
+
 
 def years(book: Book) -> list[str]:
     """The years in which anything was numbered (domain §5): reading all reports to find out would cost too much."""
@@ -154,36 +161,49 @@ def years(book: Book) -> list[str]:
 class _Desk:
     """What one engineer, or the department, has to show."""
 
+    month_of: Callable[[datetime], str]
     reports: Sequence[Report]
     leftovers: Sequence[Case]
     complaints: Sequence[Complaint]
     """Counted ones."""
     ledger: Sequence[LedgerEntry]
 
-    def figures(self, month_of: Callable[[datetime], str], first: str, last: str) -> dict[str, Cell]:
+    def figures(self, first: str, last: str) -> dict[str, Cell]:
         """The figures of the months from `first` to `last`, both included."""
-
-        def within(month: str) -> bool:
-            return first <= month <= last
-
-        reports = [r for r in self.reports if within(month_of(r.received))]
-        closed = [c for c in self.leftovers if c.closed and within(month_of(c.closed))]
-        took = [(c.closed - c.opened).total_seconds() / 86_400 for c in closed if c.closed]
-        booked = [e for e in self.ledger if within(e.month)]
+        found, until = Tally[str](), Tally[str]()
+        for month, tally in self._tallies.items():
+            if month <= last:
+                until.update(tally)
+                if first <= month:
+                    found.update(tally)
         return {
-            "reports": len(reports),
-            "incomplete": sum(r.state == "incomplete" for r in reports),
-            "unregistered": sum(not r.registered for r in reports),
-            "leftovers": sum(within(month_of(c.opened)) for c in self.leftovers),
-            "solved": len(closed),
-            "open": sum(
-                month_of(c.opened) <= last and (c.closed is None or month_of(c.closed) > last) for c in self.leftovers
-            ),
-            "days": round(sum(took) / len(took), 1) if took else None,
-            "complaints": sum(within(c.month) for c in self.complaints),
-            "withheld": sum(e.grades for e in booked if e.effect == "withhold"),
-            "demoted": sum(e.grades for e in booked if e.effect == "demote"),
+            **{column.field: found[column.field] for column in FIGURES},
+            "open": until["leftovers"] - until["ended"],
+            "days": round(found["took"] / _DAY / found["solved"], 1) if found["solved"] else None,
         }
+
+    @cached_property
+    def _tallies(self) -> dict[str, Tally[str]]:
+        """What FIGURES counts, by month; the row of each thing is looked at once."""
+        tallies: defaultdict[str, Tally[str]] = defaultdict(Tally)
+        for report in self.reports:
+            tally = tallies[self.month_of(report.received)]
+            tally["reports"] += 1
+            tally["incomplete"] += report.state == "incomplete"
+            tally["unregistered"] += not report.registered
+        for case in self.leftovers:
+            opened = self.month_of(case.opened)
+            tallies[opened]["leftovers"] += 1
+            if case.closed:
+                closed = self.month_of(case.closed)
+                tallies[closed]["solved"] += 1
+                tallies[closed]["took"] += (case.closed - case.opened) // _MICROSECOND
+                tallies[max(opened, closed)]["ended"] += 1
+        for complaint in self.complaints:
+            tallies[complaint.month]["complaints"] += 1
+        for entry in self.ledger:
+            tallies[entry.month][_PAY[entry.effect]] += entry.grades
+        return tallies
 
 
 @dataclass(frozen=True)
@@ -222,6 +242,7 @@ class Summary:
     def _desk(self, name: str) -> _Desk:
         find = self.book.find
         return _Desk(
+            self._month,
             [*find(Report, engineer=name), *find(Report, engineer=None, writer=name)],
             find(Case, kind="leftover", owner=name),
             find(Complaint, engineer=name, state="counted"),
@@ -232,6 +253,7 @@ class Summary:
     def _whole(self) -> _Desk:
         desks = self._desks.values()
         return _Desk(
+            self._month,
             [r for d in desks for r in d.reports],
             [c for d in desks for c in d.leftovers],
             [c for d in desks for c in d.complaints],
@@ -268,14 +290,14 @@ class Summary:
             month = f"{self.year}-{number:02d}"
             values: dict[str, Cell] = {"month": month}
             if first <= month <= last:
-                values |= self._whole.figures(self._month, month, month)
+                values |= self._whole.figures(month, month)
                 values["unmatched"] = sum(self._month(m.received) == month for m in self._unmatched)
             yield Line(values, "counted" if _moved(values) else "")
         yield self._total()
 
     def _total(self) -> Line:
         """The whole year, below the months and outside what the charts show."""
-        values = self._whole.figures(self._month, f"{self.year}-01", f"{self.year}-12")
+        values = self._whole.figures(f"{self.year}-01", f"{self.year}-12")
         return Line({"month": f"{self.year} 全年", **values, "unmatched": len(self._unmatched)}, "total")
 
     def _by_engineer(self) -> Iterable[Line]:
@@ -283,7 +305,7 @@ class Summary:
         for number in range(1, 13):
             month = f"{self.year}-{number:02d}"
             for name, desk in self._desks.items():
-                figures = desk.figures(self._month, month, month)
+                figures = desk.figures(month, month)
                 if first <= month <= last and any(figures.values()):
                     values: dict[str, Cell] = {"key": f"{month} {name}", "month": month, "engineer": name, **figures}
                     yield Line(values, "counted" if _moved(values) else "")
@@ -295,7 +317,7 @@ class Summary:
             if self._of_year(report.received):
                 written[report.writer] = written.get(report.writer, 0) + 1
         for name, desk in self._desks.items():
-            figures = desk.figures(self._month, f"{self.year}-01", f"{self.year}-12")
+            figures = desk.figures(f"{self.year}-01", f"{self.year}-12")
             if name in own or any(figures.values()):
                 values: dict[str, Cell] = {"engineer": name, "written": written.get(name, 0), **figures}
                 yield Line(values, "counted" if _moved(values) else "")

@@ -88,11 +88,13 @@ def touched(entries: Iterable[Row], book: Book, before: Book) -> set[str]:
         before: the book before it: a row that moves from one engineer to another concerns both.
     """
     names: set[str] = set()
-    for row in entries:
-        old = before.get(type(row), row.key)
-        names |= _concerned(row, book)
-        names |= _concerned(old, book) if old is not None else set()
-    return names
+    demoted: set[str] = set()
+    for new in entries:
+        for row in (new, before.get(type(new), new.key)):
+            names |= _concerned(row, book) if row is not None else set()
+            if isinstance(row, LedgerEntry) and row.effect == "demote":
+                demoted.add(row.month[:4])
+    return names | (_ledgers_after(min(demoted), book) if demoted else set())
 
 
 def _concerned(row: Row, book: Book) -> set[str]:
@@ -109,8 +111,8 @@ def _concerned(row: Row, book: Book) -> set[str]:
             year = row.month[:4]
             return {tracking_name(name), ledger_name(year), *_summaries(int(year), book)}
         case LedgerEntry():
-            summaries = _summaries(int(row.month[:4]), book)
-            return {tracking_name(row.engineer), *summaries, *map(ledger_name, _years_from(row, book))}
+            year = row.month[:4]
+            return {tracking_name(row.engineer), ledger_name(year), *_summaries(int(year), book)}
         case Month():
             return {ledger_name(row.month[:4])}
         case Held():
@@ -128,8 +130,13 @@ def _summaries(since: int, book: Book) -> set[str]:
     return {summary_name(year) for year in summary_view.years(book) if int(year) >= since}
 
 
-def _years_from(entry: LedgerEntry, book: Book) -> set[str]:
-    """A demotion moves the opening grade of all later years, too: December may still be open in January."""
-    year = entry.month[:4]
-    later = ledger_view.years(book) if entry.effect == "demote" else []
-    return {year, *(y for y in later if y > year)}
+def _ledgers_after(year: str, book: Book) -> set[str]:
+    """A demotion moves the opening grade of all later years, too: December may still be open in January.
+
+    Mostly there is nothing later, which can be told without reading all complaints that there ever were.
+    """
+    begun = (*summary_view.years(book), *(month.month[:4] for month in book.find(Month)))
+    months = (f"{int(year) + 1}-{month:02d}" for month in range(1, 13))
+    if not (any(one > year for one in begun) or any(book.find(LedgerEntry, month=month) for month in months)):
+        return set()
+    return {ledger_name(one) for one in ledger_view.years(book) if one > year}

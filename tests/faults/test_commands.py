@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -188,3 +189,34 @@ def test_once_beside_a_running_daemon_is_refused_and_changes_nothing(office: Off
         begun = time.monotonic()
         assert daemon.wait(30) == 0
     assert time.monotonic() - begun < 30
+
+
+def test_check_tells_of_folders_that_cannot_be_written(office: Office) -> None:
+    assert "✓ 文件夹" in office.run("check", "--offline").out
+    assert not (office.folder / "var").exists(), "checking makes nothing"
+    (office.folder / "restricted").write_bytes(b"")
+    (office.folder / "workbooks").mkdir(mode=0o500)
+    ended = office.run_minding_permissions("check", "--offline")
+    assert (ended.code, "✗ 文件夹" in ended.out) == (1, True)
+    assert f"工作簿的文件夹 {office.folder / 'workbooks'}" in ended.err
+    assert "不是文件夹" in ended.err
+
+
+def test_check_warns_of_a_password_file_that_others_may_read(office: Office) -> None:
+    path = office.folder / "pw"
+    url = 'url = "imaps://support@mx.example"\npassword_file = "pw"'
+    office.configure({"support": url, "other": url}, 'url = "maildir:sent"')
+    path.write_text("geheim", encoding="utf-8")
+    for mode, hints in ((0o644, 1), (0o640, 1), (0o600, 0)):
+        path.chmod(mode)
+        ended = office.run("check", "--offline")
+        said = f"提示：密码文件 {path} 别的用户也能读或写（权限 {mode:o}）：请运行 chmod 600 {path}"
+        assert (ended.code, ended.err.count(said)) == (0, hints), ended.err
+        assert "geheim" not in ended.out + ended.err
+
+
+def test_help_loads_nothing_heavy() -> None:
+    heavy = "{'pydantic', 'sqlalchemy', 'openpyxl', 'rich', 'mailflow.app'}"
+    script = f"import sys, mailflow.cli; print(sorted({heavy} & {{*sys.modules}}))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
