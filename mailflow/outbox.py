@@ -4,19 +4,25 @@ A row is claimed by a conditional update with its message fixed, sent, and settl
 died is looked up before it is sent again, with the same bytes and the same Message-ID. Where the sender cannot look up
 (SMTP), it is sent again: better a repeat that every mail program recognises by its Message-ID than a notice about
 somebody's pay that is lost (mail.md §4, 6).
+
+Nobody is ever written to who is not on the roster (domain §9). Customers are not: as long as there are no
+acknowledgements and surveys, an open case of theirs is no reason to write to them, and nothing does.
 """
 
 from __future__ import annotations
 
+import re
+import sys
 import time
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from mailflow import journal
-from mailflow.core.people import Roster
+from mailflow.core.mapping import Mapping
+from mailflow.core.people import Person
 from mailflow.errors import (
     AuthError,
     BrakedError,
@@ -38,12 +44,37 @@ MENDING = timedelta(minutes=1)
 """How often a notice with a faulty template is tried: the admin who mends it does not wait long."""
 MOST_AT_ONCE = 500
 """The brake: so many notices never fall due together in a department. More mean a wrong clock, a wrong mapping or an
-old mailbox taken in for the first time. Then none is sent, intake and workbooks go on, and a person must look."""
+old mailbox taken in for the first time. Then none is sent, intake and workbooks go on, and a person must look.
+
+The slow flood that never has so many due together is braked by messages_per_hour (reminders.toml)."""
+HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 MOST_REPEATS = 5
 """So often a message may have been handed over without an answer. Its recipient may have that many copies: then it
 stays "unclear" until a person has looked, because a server that always hangs up must not make a loop of us."""
-_COPIES_DONE = "抄送已送达；"
-"""Begins the error of a row whose copies were accepted while its recipient was refused for now."""
+_HAD, _NEVER = "已送达", "拒收"
+_DONE = re.compile(rf"(?:{_HAD} ([^；]+)；)?(?:{_NEVER} ([^；]+)；)?")
+_CUT_OFF = "发送时程序中断了，不知道有没有发出，过几分钟再查"
+
+
+@dataclass(frozen=True)
+class Done:
+    """Of a notice that goes to several: who has had it, and who is never to be tried again. It begins the error of a
+    row that waits for the others (mail.md §4, 6), where people read it too; addresses have no blank and no ；."""
+
+    had: tuple[str, ...] = ()
+    never: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, row: OutboxRow) -> Done:
+        found = _DONE.match(row.error or "")
+        return cls(*(tuple((one or "").split()) for one in found.groups())) if found else cls()
+
+    def __str__(self) -> str:
+        return "".join(f"{what} {' '.join(who)}；" for what, who in ((_HAD, self.had), (_NEVER, self.never)) if who)
+
+    def left(self, row: OutboxRow) -> tuple[str, ...]:
+        """Who is still to get it."""
+        return tuple(one for one in (row.to or "", *row.cc) if one not in self.had and one not in self.never)
 
 
 @dataclass(frozen=True)
@@ -54,9 +85,11 @@ class Post:
     from_: str
     """As in config.toml: 技术支持助手 <support@example.com>."""
     address: str
-    """Envelope sender: the bare address of `from_`."""
+    """Envelope sender: the bare address of `from_`. Not <>, which RFC 3834 §3.3 would allow: what comes back is read
+    (policies/bounces.py) and never answered, and the Chinese providers take no other (mail.md §5)."""
     templates: Path
-    roster: Roster
+    mapping: Mapping
+    """The one in force: who may be written to, and how much."""
 
 
 def deliver(
@@ -66,36 +99,33 @@ def deliver(
     stop: Callable[[], bool] = lambda: False,
     *,
     wait: Callable[[float], object] = time.sleep,
-    most: int = MOST_AT_ONCE,
+    send_all: bool = False,
 ) -> Counter[str]:
-    """Sends what is due at `now`, unless that is more than `most`. Returns how many rows ended in which state.
+    """Sends what is due at `now`. Returns how many rows ended in which state.
 
-    `wait` lets so many seconds pass where the server takes only so many messages in a minute.
+    `wait` lets so many seconds pass where the server takes only so many messages in a minute. `send_all`: a person has
+    looked, and lets go what the brakes held.
 
-    Raises BrakedError when it is more, and TransientError, UserError or AuthError when the sender itself is out of
-    order: nothing else is tried then, and everything keeps waiting as it did.
+    Raises BrakedError when more is due than MOST_AT_ONCE, or when the messages of an hour have gone; and
+    TransientError, UserError or AuthError when the sender itself is out of order: nothing else is tried then, and
+    everything keeps waiting as it did.
     """
-    ended: Counter[str] = Counter()
     _recover(store, post.sender, now)
     with store.read() as reader:
         rows = [row for row in reader.outbox(states=("pending",)) if row.due <= now]
-    if len(rows) > most:
-        journal.notices_braked(waiting=len(rows), limit=most)
-        raise BrakedError(
-            f"有 {len(rows)} 封通知同时到期，超过 {most} 封，一封也没有发。请先看 mailflow list notices；"
-            "确实都要发，请停下 mailflow run，运行一次 mailflow once --send-all。"
-        )
-    if rows:
+        taken, released = (reader.handed_over(now - HOUR), reader.released()) if rows else ([], None)
+    per_hour = post.mapping.reminders.messages_per_hour
+    left = sys.maxsize if send_all else _left(len(rows), taken, released, per_hour)
+    if rows[:left]:
         # A dead server is not the messages' fault: it is met before one of them is claimed.
         post.sender.check()
+    ended: Counter[str] = Counter()
     failures = 0
-    for row in rows:
-        if (pause := post.sender.pause()) > 0:
-            wait(pause)
+    for row, at in _paced(rows[:left], taken, post.sender.per_minute, now, wait):
         if stop():
-            break
+            return ended
         try:
-            ended[_deliver(store, post, row, now)] += 1
+            ended[_deliver(store, post, row, at)] += 1
             failures = 0
         except TransientError as error:
             # One message that is put off stops no other; several in a row, a dead connection, or a server that says
@@ -105,23 +135,71 @@ def deliver(
             if failures == IN_A_ROW or error.retry_after:
                 raise
             post.sender.check()
+    if send_all:
+        with store.write() as tx:
+            tx.release(max((now, *taken)))
+    if len(rows) > left:
+        raise _braked(len(rows) - left, per_hour, f"一小时内已发出 {per_hour} 封通知，到了上限 messages_per_hour")
     return ended
+
+
+def _left(rows: int, taken: Sequence[datetime], released: datetime | None, per_hour: int) -> int:
+    """How many may go now of those that are due. What went before a person let it go is no part of a flood.
+
+    It is counted from what is stored, so that `once` under cron is braked like `run`. The hour goes by of itself: a
+    flood that lasts has more due than MOST_AT_ONCE before long, and then a person must look.
+    """
+    if rows > MOST_AT_ONCE:
+        raise _braked(rows, MOST_AT_ONCE, f"有 {rows} 封通知同时到期，超过 {MOST_AT_ONCE} 封，一封也没有发")
+    return max(0, per_hour - sum(released is None or time > released for time in taken))
+
+
+def _braked(waiting: int, limit: int, why: str) -> BrakedError:
+    journal.notices_braked(waiting=waiting, limit=limit)
+    return BrakedError(
+        f"{why}。请先看 mailflow list notices；确实都要发，请停下 mailflow run，运行一次 mailflow once --send-all。"
+    )
+
+
+def _paced(
+    rows: Iterable[OutboxRow],
+    taken: list[datetime],
+    per_minute: int,
+    now: datetime,
+    wait: Callable[[float], object],
+) -> Iterator[tuple[OutboxRow, datetime]]:
+    """`rows`, each at the time at which the server takes it: those of the last hour were handed over at `taken`."""
+    for row in rows:
+        if per_minute and len(taken) >= per_minute and (pause := MINUTE - (now - taken[-per_minute])) > timedelta():
+            wait(pause.total_seconds())
+            now += pause
+        taken.append(now)
+        yield row, now
 
 
 def _recover(store: Store, sender: Sender, now: datetime) -> None:
     """What was claimed by a process that died, or whose answer was lost: looked up, then settled or sent again."""
     with store.read() as reader:
-        rows = [row for row in reader.outbox(states=("sending", "unclear")) if not _given_up(row)]
+        rows = [row for row in reader.outbox(states=("sending", "unclear")) if not _rests(row, now)]
     for row in rows:
-        found = sender.find(row.message_id) if row.message_id else None
+        # What some have got is found whatever became of the others.
+        found = sender.find(row.message_id) if row.message_id and not Done.of(row).had else None
         journal.notice_looked_up(key=row.key, found=found)
-        # At once after a kill, which is rare; with back-off where the server is what loses the answers.
-        due = now if row.state == "sending" else now + _wait(row.attempts)
         with store.write() as tx:
             if found:
                 tx.settle(row.key, "sent", now)
+            elif found is None and sender.finds_late and row.state == "sending":
+                tx.settle(row.key, "unclear", now, error=row.error or _CUT_OFF)
             else:
-                tx.settle(row.key, "pending", now, error=row.error, due=due)
+                tx.settle(row.key, "pending", now, error=row.error, due=now)
+
+
+def _rests(row: OutboxRow, now: datetime) -> bool:
+    """Whether it is too early to look it up: with back-off, since it is sent again when it is not found, and what the
+    server has taken may come late into Sent. After a kill, which is rare, it is looked up at once."""
+    if row.state == "sending":
+        return False
+    return _given_up(row) or (row.claimed_at is not None and now < row.claimed_at + _wait(row.attempts))
 
 
 def _given_up(row: OutboxRow) -> bool:
@@ -129,6 +207,10 @@ def _given_up(row: OutboxRow) -> bool:
 
 
 def _deliver(store: Store, post: Post, row: OutboxRow, now: datetime) -> str:
+    refusal, row = _addressed(post.mapping, row, now)
+    if refusal:
+        journal.notice_refused(key=row.key, to=row.to or "", error=refusal)
+        return _settle(store, row, "refused", now, f"{Done.of(row)}{refusal}", claim=True)
     try:
         message = row.mime or _message(post, row, now)
     except UserError as problem:
@@ -146,48 +228,83 @@ def _deliver(store: Store, post: Post, row: OutboxRow, now: datetime) -> str:
     return _send(store, post, row, message, now)
 
 
+def _addressed(mapping: Mapping, row: OutboxRow, now: datetime) -> tuple[str, OutboxRow]:
+    """Why nobody may be sent this notice, or ""; and the row with the addresses of today.
+
+    The roster may have changed since the notice was wanted. It is meant for a person: whose address is another one now
+    is written to there, and whoever has been given the old one is not.
+    """
+    day = mapping.calendar.day(now)
+    if row.to is None:
+        return "重新计算以后不再需要这封通知，不发", row
+    person = _person(mapping, row)
+    if person is None:
+        return f"{row.person}（{row.to}）不在人员名册上，不发", row
+    if not person.active(day):
+        return f"{person.name} 已不在职，不发", row
+    copied = ((address, mapping.roster.by_address(address)) for address in row.cc)
+    row = replace(row, cc=tuple(address for address, owner in copied if owner and owner.active(day)))
+    same = mapping.roster.by_address(row.to) == person or row.to in Done.of(row).had
+    return "", row if same else replace(row, to=person.address, mime=None)
+
+
+def _person(mapping: Mapping, row: OutboxRow) -> Person | None:
+    """Who is meant; somebody whose name has got a suffix since, 张三(华东), is still known by the address."""
+    owner = mapping.roster.by_address(row.to)
+    named = mapping.roster.by_name(row.person or "")
+    return mapping.roster.get(row.person) or (owner if owner in named else None)
+
+
 def _send(store: Store, post: Post, row: OutboxRow, message: bytes, now: datetime) -> str:
-    if row.to is None or post.roster.by_address(row.to) is None:
-        # The daemon cannot be made to mail strangers (domain §9).
-        return _settle(store, row, "refused", now, f"{row.to} 不在人员名册上，不发")
-    copies = tuple(address for address in row.cc if post.roster.by_address(address))
-    if (row.error or "").startswith(_COPIES_DONE):
-        copies = ()
+    done = Done.of(row)
+    recipients = done.left(row)
     try:
-        refusals = post.sender.send(message, post.address, (row.to, *copies))
+        refusals = post.sender.send(message, post.address, recipients) if recipients else ()
     except TransientError as error:
-        _settle(store, row, "pending", now, str(error))
+        _settle(store, row, "pending", now, f"{done}{error}")
         raise
     except UnclearError as error:
         journal.notice_unclear(key=row.key, error=error)
-        return _settle(store, row, "unclear", now, str(error))
+        return _settle(store, row, "unclear", now, f"{done}{error}")
     except PermanentError as error:
         return _refused(store, row, now, error)
-    return _settled(store, row, copies, refusals, now)
+    return _settled(store, row, recipients, refusals, now)
 
 
 def _refused(store: Store, row: OutboxRow, now: datetime, error: PermanentError) -> str:
     """A login that is refused concerns every notice: they wait for a person to mend it; another no is this row's."""
+    done = Done.of(row)
     if isinstance(error, AuthError):
-        _settle(store, row, "pending", now, str(error))
+        _settle(store, row, "pending", now, f"{done}{error}")
         raise error
+    if row.to in done.had:
+        return _sent(store, row, now, f"{done}{error}")
     journal.notice_refused(key=row.key, to=row.to or "", error=error)
     return _settle(store, row, "refused", now, str(error))
 
 
 def _settled(
-    store: Store, row: OutboxRow, copies: tuple[str, ...], refusals: tuple[Refusal, ...], now: datetime
+    store: Store, row: OutboxRow, recipients: tuple[str, ...], refusals: tuple[Refusal, ...], now: datetime
 ) -> str:
-    """Per-recipient results: the recipient's own decides, a refused copy is noted (mail.md §4, 6)."""
+    """Per-recipient results (mail.md §4, 6): whoever is refused for now, be it a copy, is tried again, and nobody else;
+    for good, it is the recipient's own result that decides, and a copy's is noted."""
     said = "；".join(f"{r.recipient}：{r.code} {r.text}" for r in refusals)
-    own = next((r for r in refusals if r.recipient == row.to), None)
-    if own is None:
-        journal.notice_sent(key=row.key, template=row.template or "", to=row.to or "")
-        return _settle(store, row, "sent", now, said or None)
-    if own.permanent:
+    if any(r.permanent and r.recipient == row.to for r in refusals):
         journal.notice_refused(key=row.key, to=row.to or "", error=said)
         return _settle(store, row, "refused", now, said)
-    return _settle(store, row, "pending", now, (_COPIES_DONE if copies else "") + said)
+    before, refused = Done.of(row), [r.recipient for r in refusals]
+    if all(r.permanent for r in refusals):
+        return _sent(store, row, now, f"{Done(never=before.never)}{said}" or None)
+    done = Done(
+        (*before.had, *(one for one in recipients if one not in refused)),
+        (*before.never, *(r.recipient for r in refusals if r.permanent)),
+    )
+    return _settle(store, row, "pending", now, f"{done}{said}")
+
+
+def _sent(store: Store, row: OutboxRow, now: datetime, error: str | None) -> str:
+    journal.notice_sent(key=row.key, template=row.template or "", to=row.to or "")
+    return _settle(store, row, "sent", now, error)
 
 
 def _settle(
@@ -228,5 +345,6 @@ def _message(post: Post, row: OutboxRow, now: datetime) -> bytes:
         cc=row.cc,
         message_id=row.message_id,
         in_reply_to=row.in_reply_to,
+        references=row.references,
         date=now,
     )

@@ -127,6 +127,7 @@ def judge(
         or _by_sender(people)
         or _by_subject(subject)
         or _by_text(new)
+        or marks.listed
     )  # fmt: skip
     report = _delivery_report(type_, params, attachments)
     if report is None and not (marks.failed or _is_prose_bounce(subject, people, marks.reason)):
@@ -151,6 +152,8 @@ class _Marks:
     def __init__(self, headers: Headers) -> None:
         self.reason: str | None = None
         """The first field that only a program's mail has."""
+        self.listed: str | None = None
+        """The first field that a list adds to what people write to it."""
         self.unanswered = False
         self.own_id: str | None = None
         self.answered: list[str] = []
@@ -168,8 +171,10 @@ class _Marks:
             self.unanswered |= not _SUPPRESSED.isdisjoint(value.lower().replace(",", " ").split())
         elif name == "x-failed-recipients":
             self.failed = [one for one in value.replace(",", " ").split() if "@" in one][:20]
-        elif self.reason is None:
-            self.reason = _mark(name, value)
+        elif by_list(found := _mark(name, value)):
+            self.listed = self.listed or found
+        else:
+            self.reason = self.reason or found
 
     def _note_ids(self, name: str, value: str) -> None:
         if name == "message-id":
@@ -192,6 +197,11 @@ def _mark(name: str, value: str) -> str | None:
     if name == "return-path":
         return "return-path: <>" if value.replace(" ", "") == "<>" else None
     return name if name.startswith("list-") else None
+
+
+def by_list(reason: str | None) -> bool:
+    """Whether `reason` says only that a list passed the mail on: a person may have written it."""
+    return reason is not None and (reason.startswith("list-") or reason == "precedence: list")
 
 
 def _by_type(type_: str, params: dict[str, str], attachments: Iterable[Attachment], subject: str) -> str | None:

@@ -7,16 +7,19 @@ ending wins, and its kind's policy comes after everything that does not depend o
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from mailflow import kinds, message
-from mailflow.core.book import Book
+from mailflow.core.book import Answers, Book
 from mailflow.core.facts import DecisionFact, Fact, MailFact, MappingFact, TickFact, WorkbookFact
 from mailflow.core.findings import Finding
 from mailflow.core.mapping import Mapping
 from mailflow.core.outcome import Outcome
-from mailflow.core.records import Due, Mail, mail_key
+from mailflow.core.records import Due, Mail, Notice, mail_key
+from mailflow.core.register import Register
+from mailflow.core.steps import Steps, done
 from mailflow.message.model import Hints, Message
 from mailflow.message.thread import branch_of
 from mailflow.policies import (
@@ -64,16 +67,17 @@ ON_DUE: dict[str, Callable[[Desk, Due], None]] = {
 }
 
 
-def decide(book: Book, fact: Fact, mapping: Mapping) -> Outcome:
+def decide(book: Book, fact: Fact, mapping: Mapping, letter: Letter | None = None) -> Outcome:
     """The consequences of `fact` on `book`: rows to be committed together with it (promises 2, 5, 6).
+
+    `letter`: what `read_in_steps` made of a mail with this book's register, if that was done already.
 
     Writes nothing and asks no clock. The same book, fact and mapping give the same outcome. Bugs show as exceptions:
     the caller sets that one mail aside (promise 7).
     """
     match fact:
         case MailFact():
-            letter, _ = read(fact, book, mapping)
-            return decide_letter(book, letter, mapping)
+            return decide_letter(book, letter or read(fact, book, mapping)[0], mapping)
         case DecisionFact():
             desk = Desk(book, mapping, fact.time, resume)
             refused = decisions.by_command(desk, fact)
@@ -96,11 +100,22 @@ def decide(book: Book, fact: Fact, mapping: Mapping) -> Outcome:
 
 def read(fact: MailFact, book: Book, mapping: Mapping) -> tuple[Letter, Message]:
     """How a mail is understood, before anything is decided."""
-    mail = message.read(fact.raw, _hints(book, mapping, fact.mailbox))
+    return done(read_in_steps(fact, book.register(), mapping))
+
+
+def read_in_steps(fact: MailFact, register: Register, mapping: Mapping) -> Steps[tuple[Letter, Message]]:
+    """`read`, for many mails side by side."""
+    mail = yield from message.read_in_steps(fact.raw, _hints(register, mapping, fact.mailbox))
+    yield
     person = sender_of(mail, mapping)
     standing = standing_of(mail, person, mapping, fact.mailbox, fact.signatures)
-    reading = kinds.read(mail, mapping, book.register(), person)
+    yield
+    reading = kinds.read(mail, mapping, register, person)
+    yield
     sender = mail.from_.address if mail.from_ else ""
+    # Whichever of their addresses they wrote from (domain §1).
+    resend = message.resend_digest(mail, person.address if person else sender)
+    yield
     in_subject = tuple(dict.fromkeys((*mail.case_numbers, *_NUMBER.findall(mail.subject))))
     branch = branch_of(mail.thread_index)
     letter = Letter(
@@ -111,8 +126,7 @@ def read(fact: MailFact, book: Book, mapping: Mapping) -> tuple[Letter, Message]
         digest=fact.digest,
         message_id=mail.message_id,
         content=mail.content,
-        # Whichever of their addresses they wrote from (domain §1).
-        resend=message.resend_digest(mail, person.address if person else sender),
+        resend=resend,
         subject=mail.subject,
         sender=sender,
         person=person.name if person else None,
@@ -140,10 +154,18 @@ def read(fact: MailFact, book: Book, mapping: Mapping) -> tuple[Letter, Message]
     return letter, mail
 
 
-def _hints(book: Book, mapping: Mapping, mailbox: str) -> Hints:
+def expect(book: Answers, letters: Sequence[Letter]) -> None:
+    """What is asked about each of these mails, or of most, is looked up for all of them together."""
+    ids = [one for letter in letters for one in (letter.message_id, *letter.parents) if one]
+    book.expect(Notice, "message_id", ids)
+    book.expect(Mail, "message_id", ids)
+    book.expect(Mail, "content", [letter.content for letter in letters])
+
+
+def _hints(register: Register, mapping: Mapping, mailbox: str) -> Hints:
     """What decides where a text without a label can be read in two ways. Costs nothing until it is needed."""
     settings = mapping.settings.mailboxes.get(mailbox)
-    return Hints(sources=(mapping, book.register()), traditional=settings is not None and settings.traditional)
+    return Hints(sources=(mapping, register), traditional=settings is not None and settings.traditional)
 
 
 _NUMBER = re.compile(r"(?<![A-Za-z0-9])MF-20[0-9]{2}-[0-9]{6,9}(?![0-9])")
@@ -156,7 +178,7 @@ def decide_letter(book: Book, letter: Letter, mapping: Mapping) -> Outcome:
     if found := threads.disagreement(book, letter):
         letter = letter.model_copy(update={"findings": (*letter.findings, found)})
     ending = _end(desk, letter)
-    desk.put(_mail(letter, ending))
+    desk.put(_mail(letter, replace(ending, findings=(*ending.findings, *desk.findings))))
     return Outcome(tuple(desk.book.changes()))
 
 

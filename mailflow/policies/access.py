@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
+from mailflow.core.address import key_of
 from mailflow.core.facts import Signatures
 from mailflow.core.findings import Finding
 from mailflow.core.mapping import TRUST_ORDER, Kind, MailboxSettings, Mapping, Trust
@@ -15,8 +16,7 @@ from mailflow.policies import impostors
 from mailflow.policies.letter import Letter
 
 
-@dataclass(frozen=True)
-class Standing:
+class Standing(NamedTuple):
     """How far the From address of a mail is believed. All texts are Chinese.
 
     trust: none: not on the roster. roster: on the roster, nothing more is known. authenticated: the polled server, a
@@ -61,10 +61,12 @@ def _doubt(message: Message, person: Person | None, mapping: Mapping, findings: 
     """What the roster says against a sender whom others vouch for."""
     if findings:
         return Check("冒充", "可疑", findings[0].text)
+    if not message.reply_to or person is None:
+        return None
     sender = message.from_.domain if message.from_ else ""
-    own = {address.casefold() for address in mapping.settings.own_addresses}
-    for one in message.reply_to[:20] if person else ():
-        known = one.address.casefold() in own or mapping.roster.by_address(one.address) == person
+    own = set(map(key_of, mapping.settings.own_addresses))
+    for one in message.reply_to[:20]:
+        known = key_of(one.address) in own or mapping.roster.by_address(one.address) == person
         if not known and not aligned(one.domain, sender):
             return Check("回信地址", "可疑", f"回信地址 (Reply-To) 是别处的：{one.address[:100]}")
     return None

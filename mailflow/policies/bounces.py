@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from mailflow.core.address import key_of
 from mailflow.core.findings import Finding
-from mailflow.core.people import Person
 from mailflow.core.records import Bounce, Notice
 from mailflow.message.model import Delivery
 from mailflow.policies.desk import Desk, Ending
@@ -63,12 +63,12 @@ def _notices(desk: Desk, letter: Letter) -> list[Notice]:
 def _recipients(notice: Notice, deliveries: Iterable[Delivery]) -> Iterator[tuple[str, Delivery]]:
     """To whom the notice went and did not arrive. Only addresses of the notice: nobody else's can be slandered."""
     failed = [one for one in deliveries if one.final or one.action == "delayed"]
-    own = {address.casefold(): address for address in (notice.to, *notice.cc)}
+    own = {key_of(address): address for address in (notice.to, *notice.cc)}
     named = {
-        own[address.casefold()]: one
+        own[key_of(address)]: one
         for one in reversed(failed)
         for address in (one.recipient, one.original)
-        if address.casefold() in own
+        if key_of(address) in own
     }
     if named:
         yield from ((address, named[address]) for address in own.values() if address in named)
@@ -90,7 +90,7 @@ def _tell(desk: Desk, row: Bounce) -> None:
     if not row.final or not row.recipient or notice is None or notice.template == "bounced":
         return
     person = desk.mapping.roster.by_address(row.recipient)
-    for reader in _readers(desk, row.recipient):
+    for reader in desk.watchers(person.name if person else None):
         desk.notify(
             "bounced",
             reader,
@@ -105,12 +105,3 @@ def _tell(desk: Desk, row: Bounce) -> None:
                 "server": row.remote,
             },
         )
-
-
-def _readers(desk: Desk, address: str) -> list[Person]:
-    """The managers; the directors where it is the managers' own mail that does not arrive."""
-    today = desk.mapping.calendar.day(desk.now)
-    for people in (desk.mapping.managers(), desk.mapping.roster.with_role("technical_director")):
-        if readers := [p for p in people if p.address.casefold() != address.casefold() and p.active(today)]:
-            return readers
-    return []

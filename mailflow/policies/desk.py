@@ -8,11 +8,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from mailflow.core.address import key_of
 from mailflow.core.book import Book, Overlay
 from mailflow.core.findings import Finding
 from mailflow.core.mapping import Mapping
 from mailflow.core.people import Person
-from mailflow.core.records import Case, Counter, Disposition, Due, Held, Mail, Notice, Row
+from mailflow.core.records import Case, Correspondent, Counter, Disposition, Due, Held, Mail, Notice, Row
+from mailflow.policies import flood, threads
 from mailflow.policies.letter import Letter
 
 QUIET = ("correction", "decision_done")
@@ -44,6 +46,10 @@ class Desk:
     resume: Callable[[Desk, Letter], Ending]
     """How a held mail goes on that the manager accepts."""
     book: Overlay = field(init=False)
+    findings: list[Finding] = field(default_factory=list)
+    """What telling somebody has brought to light about the mail at hand."""
+    _answered: dict[str, bool] = field(default_factory=dict)
+    """By the key of a letter: whether its sender's mail may set off a message."""
 
     def __post_init__(self) -> None:
         self.book = Overlay(self.base)
@@ -88,12 +94,20 @@ class Desk:
         context: dict[str, Any],
         cc: tuple[Person, ...] = (),
         answers: Letter | None = None,
+        set_off_by: Letter | None = None,
     ) -> None:
         """Wants `person` told. At most once for each (matter, person, step), whatever restarts (promise 4).
 
-        Somebody who has left is told nothing; nor does a mail that asks for no automatic answer get one of QUIET.
+        `answers`: the mail to whose sender this is an answer. An automatic mail gets none (domain §9), one that asks
+        for no automatic answer gets none of QUIET.
+
+        `set_off_by`: a mail whose sender is not believed, or which only passes on what a workbook shows as well. Of
+        these, as of answers, one sender sets off only so many (mail.md §5). Never named for what pay hangs on and has
+        been found true: a complaint that counts, its consequences, what is asked for by a date.
+
+        Somebody who has left is told nothing.
         """
-        if answers is not None and answers.unanswered and template in QUIET:
+        if answers is not None and (answers.automatic or (answers.unanswered and template in QUIET)):
             return
         day = self.mapping.calendar.day(self.now)
         notice = Notice(
@@ -107,9 +121,59 @@ class Desk:
             due=self.now,
             message_id=message_id(self.mapping.settings.domain, matter, person.name, step),
             in_reply_to=answers.message_id if answers else None,
+            references=threads.references(self.book, answers) if answers else (),
         )
-        if person.active(day) and self.book.get(Notice, notice.key) is None:
+        wanted = person.active(day) and self.book.get(Notice, notice.key) is None
+        cause = answers or set_off_by
+        if wanted and (cause is None or self._may_answer(cause)):
             self.put(notice)
+
+    def _may_answer(self, letter: Letter) -> bool:
+        """Whether `letter` is within the caps; decided once for each. What the manager has accepted always is."""
+        if letter.key not in self._answered:
+            self._answered[letter.key] = letter.accepted or self._count(letter)
+        return self._answered[letter.key]
+
+    def _count(self, letter: Letter) -> bool:
+        # A forger uses up the address's answers, not those of the person whose mail is verified.
+        believed = letter.person if letter.trust == "authenticated" else None
+        who = believed or key_of(letter.sender)
+        known = self.book.get(Correspondent, who) or Correspondent(who=who)
+        thread = flood.digest(threads.root(self.book, letter))
+        reached = flood.reached(known, thread, self.now, self.mapping.reminders)
+        if reached is None:
+            self.put(flood.one_more(known, thread, self.now, self.mapping.reminders))
+            return True
+        text = f"{who} {reached}，达到上限，这封没有再自动答复或通知；邮件已照常处理。可能是两个自动系统在互相答复。"
+        self.findings.append(Finding("answer_stopped", text))
+        self._tell_of_flood(letter, who, reached)
+        return False
+
+    def _tell_of_flood(self, letter: Letter, who: str, reached: str) -> None:
+        """Once for each correspondent and day; not those whose own mail it is."""
+        for reader in self.watchers(letter.person):
+            self.notify(
+                "answers_stopped",
+                reader,
+                matter=f"flood:{who}",
+                step=f"told:{self.mapping.calendar.day(self.now)}",
+                context={
+                    "name": letter.person or "",
+                    "address": letter.sender,
+                    "reached": reached,
+                    "subject": letter.subject,
+                    "received": self.when(letter.received),
+                },
+            )
+
+    def watchers(self, besides: str | None = None) -> list[Person]:
+        """Who is told that something is wrong with the mail of `besides`: the managers; the directors where it is the
+        only manager's own."""
+        today = self.mapping.calendar.day(self.now)
+        for people in (self.mapping.managers(), self.mapping.roster.with_role("technical_director")):
+            if found := [p for p in people if p.name != besides and p.active(today)]:
+                return found
+        return []
 
     def again(self, matter: str, person: Person, step: str) -> str:
         """`step`, or step:2, step:3 … for what `person` was told before and what has become true once more."""
@@ -165,6 +229,8 @@ class Desk:
                     matter=f"held:{held.number}",
                     step="ask",
                     context=held_context(self, held, letter),
+                    # All of them lie in 待确认; of a stranger's, or a forger's, not each is mailed.
+                    set_off_by=None if letter.trust == "authenticated" else letter,
                 )
         return Ending("held", f"held:{held.number}", (Finding(reason, text),))
 

@@ -65,12 +65,12 @@ def imposture(letter: Letter) -> Finding | None:
 def held(desk: Desk, letter: Letter) -> Ending | None:
     """Such mail is kept like any other; where it would decide something, the manager is shown it."""
     problem = imposture(letter)
-    if problem is None or letter.accepted or not _decides(desk, letter):
+    if problem is None or letter.accepted or not decides(desk, letter):
         return None
     return desk.hold(letter, "mail", problem.code, problem.text, choices=("驳回",))
 
 
-def _decides(desk: Desk, letter: Letter) -> bool:
+def decides(desk: Desk, letter: Letter) -> bool:
     """A withdrawal, or an answer to something that decides. A complaint is held as one (policies/complaints.py)."""
     reading = letter.reading
     if reading.kind == "withdrawal":

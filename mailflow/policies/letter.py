@@ -6,6 +6,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
+from mailflow.core.address import key_of
 from mailflow.core.findings import Finding
 from mailflow.core.mapping import Mapping, Trust
 from mailflow.core.people import Person
@@ -88,6 +89,6 @@ def parents_of(message: Message) -> tuple[str, ...]:
 
 def sender_of(message: Message, mapping: Mapping) -> Person | None:
     """Whom the From address stands for, believed or not. Several From addresses: nobody (mail.md §8, 20)."""
-    if len({a.address.casefold() for a in message.froms}) > 1 or message.from_ is None:
+    if message.from_ is None or (message.froms[1:] and len({key_of(a.address) for a in message.froms}) > 1):
         return None
     return mapping.roster.by_address(message.from_.address)

@@ -43,7 +43,7 @@ def communication(desk: Desk, letter: Letter) -> Ending | None:
         return Ending.of("duplicate", "resent", "24小时内重发的同一份报告，不重复记。", matter=first.matter)
     report = _new(desk, letter)
     desk.put(report)
-    _told(desk, report)
+    _told(desk, report, letter)
     if not report.registered:
         registration_requests.ask(desk, letter, report)
     if report.result:
@@ -251,7 +251,7 @@ def _ending(desk: Desk, letter: Letter, report: Report) -> Ending:
     return Ending("recorded", matter, (Finding("report_incomplete", text), *unclear), kind="communication")
 
 
-def _told(desk: Desk, report: Report) -> None:
+def _told(desk: Desk, report: Report, letter: Letter | None = None) -> None:
     """Written by another than the project's first engineer: the first is told, the support manager copied."""
     first = desk.mapping.roster.get(report.engineer)
     if first is None or first.name == report.writer:
@@ -271,6 +271,7 @@ def _told(desk: Desk, report: Report) -> None:
             "problem": report.problem or "",
             "leftover": report.leftover or "",
         },
+        set_off_by=letter,
     )
 
 

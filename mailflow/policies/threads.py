@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from mailflow.core.address import key_of
 from mailflow.core.book import Book
 from mailflow.core.findings import Finding
 from mailflow.core.records import Case, Complaint, Held, LedgerEntry, Mail, Report
@@ -19,6 +20,7 @@ from mailflow.policies.letter import Letter
 
 CUSTOMER = "customer_problem"
 _MOST_NUMBERS = 20
+_MOST_REFERENCES = 10
 _NUMBERED: tuple[tuple[type[Complaint] | type[Report] | type[Case], str], ...] = (
     (Complaint, "complaint"),
     (Report, "report"),
@@ -78,7 +80,7 @@ def _is_own(row: Complaint | Report | Case, letter: Letter) -> bool:
     """Whether it is the problem of the customer who writes."""
     if not isinstance(row, Case) or row.kind != CUSTOMER:
         return False
-    return bool(letter.sender) and str(row.data.get("customer", "")).casefold() == letter.sender.casefold()
+    return bool(letter.sender) and key_of(str(row.data.get("customer", ""))) == key_of(letter.sender)
 
 
 def by_index(book: Book, letter: Letter) -> Link | None:
@@ -148,6 +150,20 @@ def _meant(book: Book, matter: str | None) -> tuple[str, ...]:
         held = book.get(Held, f"{int(rest):06d}")
         return (f"held:{rest}", held.matter) if held and held.matter else (f"held:{rest}",)
     return (matter,) if matter else ()
+
+
+def root(book: Book, letter: Letter) -> str:
+    """The Message-ID with which its thread began, as far as it and our own answers in it say."""
+    for parent in letter.parents:
+        if (notice := book.notice_by_id(parent)) and notice.references:
+            return notice.references[0]
+    return letter.parents[-1] if letter.parents else letter.reference
+
+
+def references(book: Book, letter: Letter) -> tuple[str, ...]:
+    """What an answer to it refers to (RFC 5322 §3.6.4): the beginning of the thread, and the last that followed."""
+    above = reversed(letter.parents[:_MOST_REFERENCES])
+    return tuple(dict.fromkeys((root(book, letter), *above, letter.message_id))) if letter.message_id else ()
 
 
 # -- when they disagree ------------------------------------------------------------------------------------------------

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
-from tests.faults.office import Office, complaint, unfinished_report
+import pytest
+
+from tests.faults.office import Office, complaint, mail, unfinished_report
 from tests.servers.loopback import free_port
 from tests.servers.smtp import SmtpServer
 
@@ -96,6 +99,8 @@ def test_a_login_that_is_refused_keeps_every_notice(tmp_path: Path) -> None:
 
 def test_too_many_at_once_are_held_until_a_person_has_looked(tmp_path: Path) -> None:
     office = Office(tmp_path)
+    limits = "answers_per_hour = 1000\nanswers_per_day = 1000\n"
+    (tmp_path / "mappings" / "reminders.toml").write_text(limits, encoding="utf-8")
     for _ in range(501):
         office.deliver(unfinished_report())
     for _ in range(2):
@@ -107,3 +112,77 @@ def test_too_many_at_once_are_held_until_a_person_has_looked(tmp_path: Path) -> 
     ended = office.run("once", "--send-all")
     assert (ended.code, ended.err) == (0, "")
     assert len(office.sent()) == 501
+
+
+OLD, NEW = "lisi@tech.example", "li.si@tech.example"
+
+
+def other_address(text: str) -> str:
+    return text.replace(OLD, NEW)
+
+
+def further_address(text: str) -> str:
+    return text.replace(f'"{OLD}"', f'"{NEW}", "{OLD}"')
+
+
+def given_to_another(text: str) -> str:
+    return text.replace(OLD, NEW).replace("wangwu@tech.example", OLD)
+
+
+def a_namesake(text: str) -> str:
+    return text.replace('"李四"', '"李四(华东)"').replace('"王五"', '"李四(华北)"')
+
+
+def left(text: str) -> str:
+    return text.replace('aliases = ["Li Si", "lisi"]', "left = 2026-11-20")
+
+
+def another_person(text: str) -> str:
+    return text.replace('"李四"', '"宋十五"').replace('aliases = ["Li Si", "lisi"]', "")
+
+
+@pytest.mark.parametrize(
+    ("change", "reached", "why"),
+    [
+        (other_address, NEW, None),
+        (further_address, OLD, None),
+        (given_to_another, NEW, None),
+        (a_namesake, OLD, None),
+        (left, None, "李四 已不在职，不发"),
+        (another_person, None, "李四（lisi@tech.example）不在人员名册上，不发"),
+    ],
+    ids=lambda change: getattr(change, "__name__", ""),
+)
+def test_a_notice_is_for_a_person_wherever_the_roster_has_that_person_now(
+    tmp_path: Path, change: Callable[[str], str], reached: str | None, why: str | None
+) -> None:
+    office = Office(tmp_path, send=f'url = "smtp://127.0.0.1:{free_port()}"')
+    office.deliver(unfinished_report())
+    assert office.once("2026-11-23T10:00").code == 1
+    for name in ("people", "projects"):
+        file = tmp_path / "mappings" / f"{name}.toml"
+        file.write_text(change(file.read_text(encoding="utf-8")), encoding="utf-8")
+    with SmtpServer() as server:
+        office.configure({"support": 'url = "maildir:inbox"'}, f'url = "smtp://127.0.0.1:{server.port}"')
+        office.once("2026-11-23T10:05")
+        assert [sent.recipients for sent in server.messages] == ([[reached]] if reached else [])
+        assert all(f"\r\nTo: {reached}\r\n".encode() in sent.raw for sent in server.messages)
+    (row,) = office.rows("notices")
+    assert (row["state"], row["error"]) == ("refused" if why else "sent", why)
+
+
+def test_nothing_that_mail_says_reaches_a_stranger(tmp_path: Path) -> None:
+    """Down to the envelope; what mails may say is tried in tests/policies/test_strangers.py."""
+    thief = "thief@outside.example"
+    with SmtpServer() as server:
+        office = by_smtp(tmp_path, server)
+        for sender in (("李四", OLD), ("李四", thief), (thief, thief), (f"{OLD}", thief), ("周九", thief)):
+            for subject in (f"客户沟通-{thief}", f"立项-{thief}", f"投诉-{thief}", f"客户沟通-{thief}-李四"):
+                raw = mail(sender, subject, [f"第一责任售前：{thief}", f"技服：{thief}"])
+                hostile = f"Reply-To: {thief}\r\nCc: 李四 <{thief}>\r\nReturn-Path: <{thief}>\r\nErrors-To: {thief}\r\n"
+                office.deliver(hostile.encode() + raw)
+        for day in (23, 24, 30):
+            office.once(f"2026-11-{day}T10:00")
+        reached = {recipient for sent in server.messages for recipient in sent.recipients}
+        assert reached == {OLD, "zhoujiu@tech.example"}
+        assert {sent.sender for sent in server.messages} == {"support@tech.example"}

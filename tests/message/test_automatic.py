@@ -6,6 +6,7 @@ import pytest
 
 from mailflow.message import read
 from mailflow.message.absence import LONGEST, absence
+from mailflow.message.automatic import by_list
 from mailflow.message.deliveries import of_report
 from mailflow.message.model import Delivery
 from tests.message.builders import mail, multipart
@@ -103,6 +104,22 @@ def test_subjects_of_automatic_mail(subject: str) -> None:
 )
 def test_subjects_that_people_write(subject: str) -> None:
     assert read(mail(subject=subject)).automatic is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "reason"),
+    [
+        ("List-Id: <a.b>\nAuto-Submitted: auto-generated\n", "auto-submitted: auto-generated"),
+        ("Precedence: list\nReturn-Path: <>\n", "return-path: <>"),
+        ("List-Post: <mailto:a@b>\nPrecedence: bulk\n", "precedence: bulk"),
+        ("List-Post: <mailto:a@b>\nPrecedence: list\n", "list-post"),
+        ("Precedence: List\nList-Post: <mailto:a@b>\n", "precedence: list"),
+    ],
+)
+def test_that_a_list_passed_it_on_is_the_last_of_reasons(headers: str, reason: str) -> None:
+    """Whoever asks can tell by it that a person may have written the mail."""
+    found = read(mail(headers=headers)).automatic
+    assert (found, by_list(found)) == (reason, reason in ("list-post", "precedence: list"))
 
 
 OUT_OF_OFFICE = (

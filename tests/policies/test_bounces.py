@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mailflow.core.records import Bounce, Mail, Notice
-from tests.policies.office import DIRECTOR, LI, OWN, REPORT, ZHOU, Office, at
+from tests.policies.office import DIRECTOR, LI, OWN, REPORT, ZHOU, Office, at, people
 
 DSN = """\
 Return-Path: <>
@@ -65,6 +65,15 @@ def test_a_bounce_is_tied_to_the_notice_and_the_manager_told(office: Office) -> 
     assert (told.to, told.context["name"], told.context["address"]) == (ZHOU, "李四", LI)
     assert told.in_reply_to is None
     assert office.notices("bounced") == [told]
+
+
+@pytest.mark.parametrize("spelt", ["lisi@例子.example", "LISI@xn--fsqu00a.example"])
+def test_a_bounce_names_the_address_in_either_spelling(spelt: str) -> None:
+    office = Office.open(people=people("李四", addresses=("lisi@例子.example",)))
+    notice = told_of_complaint(office)
+    returned(office, notice.message_id, spelt)
+    (row,) = office.book.find(Bounce, notice=notice.key)
+    assert row.recipient == "lisi@例子.example"
 
 
 def test_the_manager_is_told_once_an_address(office: Office) -> None:

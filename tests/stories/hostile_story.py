@@ -43,7 +43,7 @@ STORY = Story(
         mail("shared", "10-09 09:04", "赵六", "投诉-ERP项目", "技服：张三", "没有报告。", **TO),
         mail("reused", "10-09 09:05", "赵六", "投诉-ERP项目", *WROTE, "五", message_id="<shared@sales.example>", **TO),
         mail("sharedreport", "10-09 09:06", "张三(华东)", "客户沟通-CRM项目-张三", *report()),
-        # Robots.
+        # Robots; and a list, which only passes on what a colleague wrote: the manager is asked.
         mail("robot", "10-09 09:10", "赵六", "投诉-ERP项目", *WROTE, headers=(("Auto-Submitted", "auto-generated"),),
              **TO),
         mail("away", "10-09 09:11", "赵六", "自动回复: 投诉-ERP项目", *WROTE, **TO),
@@ -74,7 +74,8 @@ STORY = Story(
         **dict.fromkeys(("unverified", "twofroms", "display", "brought"), "held"),
         "shared": "held held",
         "sharedreport": "near_miss",
-        **dict.fromkeys(("robot", "away", "list"), "automatic"),
+        **dict.fromkeys(("robot", "away"), "automatic"),
+        "list": "held",
         "bounce": "bounce",
         "miss": "near_miss",
         "missoutside": "recorded",
@@ -103,9 +104,10 @@ STORY = Story(
         ("brought", "complaint", "sender_unverified", None),
         ("shared", "complaint", "engineer_unclear", None),
         ("shared", "mail", "message_id_reused", None),
+        ("list", "mail", "list_mail", None),
     ),
     notices={
-        ("held", "周九"): 6,
+        ("held", "周九"): 7,
         ("correction", "李四"): 2,
         ("correction", "张三(华东)"): 1,
         ("registration_request", "周九"): 1,
