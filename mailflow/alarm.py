@@ -6,26 +6,36 @@ and goes to whoever runs the machine. Each is told once, again after a day, and 
 
 from __future__ import annotations
 
-import json
 import os
+import signal
 import statistics
 import subprocess
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, tzinfo
 from email.message import EmailMessage
-from email.utils import format_datetime, make_msgid
+from email.utils import format_datetime
 from pathlib import Path
+from uuid import uuid4
 
-from mailflow import journal
+from pydantic import AwareDatetime, TypeAdapter, ValidationError
+
+from mailflow import files, journal
+from mailflow.core.address import domain_of
 from mailflow.errors import MailflowError
+from mailflow.logins import MENDED
+from mailflow.notices.compose import author
 from mailflow.transports.base import Sender
 
 AGAIN = timedelta(days=1)
 WEEKS = 8
 """So many weeks back the usual traffic of a weekday is looked for."""
 REACH = timedelta(weeks=WEEKS, days=1)
-_PARTS = {"publish": "更新工作簿", "send": "发信", "tick": "到期事项", "mapping": "映射文件", "traffic": "邮件流量"}
+_PARTS = {
+    "publish": "更新工作簿", "send": "发信", "tick": "到期事项", "mapping": "映射文件", "traffic": "邮件流量",
+    "alarm": "警报", "cells": "读取待确认",
+}  # fmt: skip
 _ENOUGH_WEEKS = 4
 _LEAST_USUAL = 5
 """A mailbox that usually gets fewer mails in a day may well get none."""
@@ -34,8 +44,10 @@ _DAY = timedelta(days=1)
 _WEEK = timedelta(days=7)
 _WARNED = 30
 """So many days before its end a password or secret is told of."""
-_PATIENCE = 60.0
+PATIENCE = 60.0
 """Seconds that an alarm command may take."""
+GATHER = timedelta(minutes=5)
+"""After a message the next one waits for so long: when the network is down, fifty mailboxes fail one by one."""
 
 
 @dataclass(frozen=True)
@@ -49,20 +61,31 @@ class Alarm:
     """How long it lasts until it is told once more."""
 
 
-def trouble(part: str, state: str, error: str, since: str) -> Alarm:
-    """A part of the daemon that is refused or keeps failing."""
-    what, _, mailbox = part.partition(":")
-    name = f"邮箱 {mailbox}" if mailbox else _PARTS.get(what, what)
-    said = "登录被拒绝" if state == "refused" else "一直不正常"
-    return Alarm(f"{state}:{part}", f"{name}{said}（自 {since[:16].replace('T', ' ')} UTC）：{error}")
+def refused(part: str, error: str, since: datetime | None, tries: int, until: datetime | None, zone: tzinfo) -> Alarm:
+    """A part whose login is refused. It is tried a few times a day, and as soon as a person has mended it."""
+    again = f"，{_when(until, zone)} 以后再试" if until else ""
+    text = f"{_name(part)}登录被拒绝（自 {_when(since, zone)}，已试 {tries} 次{again}）：{error} {MENDED}"
+    return Alarm(f"refused:{part}", text)
 
 
-def late(part: str, since: str) -> Alarm:
+def failing(part: str, error: str, since: datetime | None, zone: tzinfo) -> Alarm:
+    """A part of the daemon that keeps failing."""
+    return Alarm(f"failed:{part}", f"{_name(part)}一直不正常（自 {_when(since, zone)}）：{error}")
+
+
+def late(part: str, since: datetime | None, zone: tzinfo) -> Alarm:
     """A part of the daemon that says nothing any more: it hangs, or has died."""
-    what, _, mailbox = part.partition(":")
-    name = f"邮箱 {mailbox}" if mailbox else _PARTS.get(what, what)
-    text = f"{name}从 {since[:16].replace('T', ' ')} UTC 起没有动静，可能卡住了：请看日志，必要时重新启动 mailflow。"
+    text = f"{_name(part)}从 {_when(since, zone)} 起没有动静，可能卡住了：请看日志，必要时重新启动 mailflow。"
     return Alarm(f"late:{part}", text)
+
+
+def _name(part: str) -> str:
+    what, _, mailbox = part.partition(":")
+    return f"邮箱 {mailbox} " if mailbox else _PARTS.get(what, what)
+
+
+def _when(instant: datetime | None, zone: tzinfo) -> str:
+    return f"{instant.astimezone(zone):%Y-%m-%d %H:%M}" if instant else "不明的时候"
 
 
 def lost(mailbox: str, missing: int) -> list[Alarm]:
@@ -72,13 +95,17 @@ def lost(mailbox: str, missing: int) -> list[Alarm]:
     return [Alarm(f"missing:{mailbox}", f"邮箱 {mailbox} 里有 {missing} 封信没有收进来：请把日志交给维护人员。")]
 
 
-def expiring(what: str, ends: date | None, today: date) -> list[Alarm]:
+RENEW = "请换新的，并改 password_expires"
+SIGN_IN = "请在这台机器上重新运行 mailflow login"
+
+
+def expiring(what: str, ends: date | None, today: date, do: str = RENEW) -> list[Alarm]:
     """That a password or secret ends within 30 days, each week, and each day in its last (mail.md §8, 9)."""
     if ends is None or (left := (ends - today).days) > _WARNED:
         return []
     said = f"还有 {left} 天到期（{ends}）" if left > 0 else f"已在 {ends} 到期"
     again = _WEEK if left > _WEEK.days else _DAY
-    return [Alarm(f"expires:{what}", f"{what}{said}，请换新的，并改 password_expires。", again)]
+    return [Alarm(f"expires:{what}", f"{what}{said}，{do}。", again)]
 
 
 @dataclass(frozen=True)
@@ -119,6 +146,19 @@ class Post:
     address: str
     """Envelope sender."""
     to: tuple[str, ...]
+    passing: Callable[[], AbstractContextManager[None]] = nullcontext
+    """Around the login: it may have been refused of late, and then the account is left alone."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """An alarm that was told of."""
+
+    text: str
+    at: AwareDatetime
+
+
+_TOLD = TypeAdapter(dict[str, Told])
 
 
 @dataclass
@@ -135,35 +175,37 @@ class Bell:
     post: Post | None = None
     failed: str = ""
     """Why the last alarm reached nobody; "" when it did."""
-    _told: dict[str, dict[str, str]] = field(default_factory=dict)
+    _told: dict[str, Told] = field(default_factory=dict)
     _loaded: bool = False
+    _rung: datetime | None = None
 
     def ring(self, alarms: Sequence[Alarm], now: datetime) -> None:
         """Tells what is to be told. What reaches nobody is tried again the next time."""
         self._load()
         current = {alarm.key: alarm for alarm in alarms}
         new = [alarm for alarm in alarms if self._due(alarm, now)]
-        over = {key: told["text"] for key, told in self._told.items() if key not in current}
+        over = [told.text for key, told in self._told.items() if key not in current]
+        if not (new or over) or (self._rung is not None and abs(now - self._rung) < GATHER):
+            return
         for alarm in new:
             journal.alarm(key=alarm.key, text=alarm.text)
-        if not new and not over:
-            return
-        if self._tell(_text(new, over.values()), now):
+        if self._tell([*(alarm.text for alarm in new), *(f"已恢复：{text}" for text in over)], now):
+            self._rung = now
             kept = {key: told for key, told in self._told.items() if key in current}
-            self._told = kept | {alarm.key: {"text": alarm.text, "at": now.isoformat()} for alarm in new}
+            self._told = kept | {alarm.key: Told(alarm.text, now) for alarm in new}
             self._save()
 
     def _due(self, alarm: Alarm, now: datetime) -> bool:
         told = self._told.get(alarm.key)
-        return told is None or now - datetime.fromisoformat(told["at"]) >= alarm.again
+        return told is None or abs(now - told.at) >= alarm.again
 
-    def _tell(self, text: str, now: datetime) -> bool:
+    def _tell(self, said: Sequence[str], now: datetime) -> bool:
         """Whether at least one way worked, or there is none but the log."""
         problems: list[str] = []
         ways = [way for way, there in ((self._run, self.command), (self._mail, self.post)) if there]
         for way in ways:
             try:
-                way(text, now)
+                way(said, now)
             except (OSError, subprocess.SubprocessError, MailflowError, ValueError) as error:
                 problems.append(f"{type(error).__name__}: {error}"[:300])
         self.failed = "；".join(problems)
@@ -171,51 +213,63 @@ class Bell:
             journal.alarm_failed(error=problem)
         return not ways or len(problems) < len(ways)
 
-    def _run(self, text: str, now: datetime) -> None:
-        subprocess.run(  # noqa: S603  the administrator's own command, no shell
-            list(self.command), input=text.encode(), check=True, timeout=_PATIENCE, capture_output=True
-        )
+    def _run(self, said: Sequence[str], now: datetime) -> None:
+        # Its output goes nowhere: a pipe would wait for whatever the command leaves running behind it.
+        with subprocess.Popen(  # noqa: S603  the administrator's own command, no shell
+            list(self.command), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        ) as process:  # fmt: skip
+            try:
+                process.communicate(_text(said).encode(), timeout=PATIENCE)
+            except subprocess.TimeoutExpired:
+                _end(process)
+                raise
+        if process.returncode:
+            raise subprocess.CalledProcessError(process.returncode, self.command[0])
 
-    def _mail(self, text: str, now: datetime) -> None:
+    def _mail(self, said: Sequence[str], now: datetime) -> None:
         assert self.post is not None  # noqa: S101  # for the type checker
         message = EmailMessage()
-        message["From"], message["To"] = self.post.from_, ", ".join(self.post.to)
-        message["Subject"] = "mailflow 警报：" + text.splitlines()[0][:60]
-        message["Date"], message["Message-ID"] = format_datetime(now), make_msgid(domain=_domain(self.post.address))
+        message["From"], message["To"] = author(self.post.from_), [author(address) for address in self.post.to]
+        more = f"（共 {len(said)} 条）" if len(said) > 1 else ""
+        message["Subject"] = f"mailflow 警报：{said[0].splitlines()[0][:60]}{more}"
+        message["Date"] = format_datetime(now)
+        # Known as ours if it comes back, like a notice (policies/identity.py), and answered by no robot (mail.md §5).
+        message["Message-ID"] = f"<mf-{uuid4().hex}@{domain_of(self.post.address)}>"
         message["Auto-Submitted"], message["X-Auto-Response-Suppress"] = "auto-generated", "All"
-        message.set_content(text)
-        sender = self.post.sender()
-        try:
-            sender.send(
-                message.as_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"), self.post.address, self.post.to
-            )
-        finally:
-            sender.close()
+        message["X-Loop"], message["Precedence"] = "mailflow", "bulk"
+        message.set_content(_text(said), cte="base64")  # no server may mind
+        raw = message.as_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+        with self.post.passing():
+            sender = self.post.sender()
+            try:
+                sender.send(raw, self.post.address, self.post.to)
+            finally:
+                sender.close()
 
     def _load(self) -> None:
         if self._loaded:
             return
         self._loaded = True
-        try:
-            told = json.loads(self.path.read_text(encoding="utf-8"))
-            self._told = {key: one for key, one in told.items() if datetime.fromisoformat(one["at"]) and one["text"]}
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
-            self._told = {}
+        with suppress(OSError, ValidationError):
+            self._told = _TOLD.validate_json(self.path.read_bytes())
 
     def _save(self) -> None:
         """What cannot be kept is told again after a restart, which is the smaller evil."""
-        temporary = self.path.with_suffix(".tmp")
         try:
-            temporary.write_text(json.dumps(self._told, ensure_ascii=False), encoding="utf-8")
-            os.replace(temporary, self.path)
+            files.write_whole(self.path, _TOLD.dump_json(self._told))
         except OSError as error:
             journal.alarm_failed(error=str(error))
 
 
-def _text(new: Sequence[Alarm], over: Iterable[str]) -> str:
-    lines = [alarm.text for alarm in new] + [f"已恢复：{text}" for text in over]
-    return "\n".join([*lines, "", "现在的状况：mailflow status"]) + "\n"
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """With all that it has started, or each ring would leave something behind."""
+    if os.name == "posix":
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+    process.wait()
 
 
-def _domain(address: str) -> str:
-    return address.rpartition("@")[2] or "localhost"
+def _text(said: Sequence[str]) -> str:
+    return "\n".join([*said, "", "现在的状况：mailflow status"]) + "\n"

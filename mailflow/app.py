@@ -1,37 +1,33 @@
-"""Wiring: configuration -> concrete store, mailboxes, sender, workbooks. The one place that names them."""
+"""Wiring: configuration -> concrete store, workbooks, clock; what logs in somewhere is wired in `accounts`."""
 
 from __future__ import annotations
 
-import hashlib
 import os
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from mailflow import alarm, intake, journal, mappings, outbox, publish
 from mailflow import config as configuration
+from mailflow.accounts import Accounts
 from mailflow.core.mapping import Mapping
-from mailflow.core.providers import GENERIC, Provider, provider_of
-from mailflow.errors import MailflowError, UserError
+from mailflow.core.providers import Provider
+from mailflow.errors import MailflowError, PermanentError, UserError
 from mailflow.health import Board
+from mailflow.logins import MENDED, Gate, RefusedError
 from mailflow.signatures import Checker, Keys
 from mailflow.store import Store
 from mailflow.transports.base import Mailbox, Sender
 
 if TYPE_CHECKING:
-    from mailflow.transports.ews import Login
-    from mailflow.transports.graph import Office
     from mailflow.transports.oauth import GoogleTokens, MicrosoftTokens
-
-SENDER = "send"
-"""What the account that sends is called: no mailbox's name stands in the way, since it is only used to tell people."""
 
 
 @dataclass
@@ -51,6 +47,10 @@ class App:
     """A configuration with everything that it names, made when it is first needed."""
 
     config: configuration.Config
+    always: bool = False
+    """A person's command: no login is left out because it was refused before, and what is let in tells the others."""
+    _known: tuple[object, tuple[Provider, ...]] = (None, ())
+    """The mappings' stamp, and the providers that they named."""
 
     @staticmethod
     def of(path: Path) -> App:
@@ -123,121 +123,55 @@ class App:
         with self.store.read() as reader:
             return intake.in_force(reader)
 
-    # Transports are imported when they are needed, so that `mailflow --help` answers at once.
+    # -- what logs in somewhere --------------------------------------------------------------------------------------
+
+    @cached_property
+    def _accounts(self) -> Accounts:
+        return Accounts(self.config, self._providers, utc_now, always=self.always)
+
+    def _providers(self) -> Sequence[Provider]:
+        """What mappings/providers.toml says; read again when a file was saved. While it is faulty, the last good."""
+        stamp, known = self._known
+        if (now := self.mapping_stamp()) != stamp:
+            with suppress(UserError):
+                known = self.mapping_on_disk()[0].providers
+            self._known = now, known
+        return known
 
     def mailbox(self, box: configuration.Mailbox) -> Mailbox:
-        url = box.url
-        if url.scheme == "maildir":
-            from mailflow.transports.maildir import MaildirMailbox
+        """PermanentError: its name has stood for another account, whose UIDs would be taken for this one's."""
+        if self.has_store():
+            self._check_account(box)
+        return self._accounts.mailbox(box)
 
-            return MaildirMailbox(box.name, Path(url.path))
-        if url.scheme == "ews":
-            from mailflow.transports.ews import EwsMailbox
-
-            return EwsMailbox(box.name, self._exchange(box), box.imap_folder)
-        if url.scheme == "graph":
-            from mailflow.transports.graph import GraphMailbox
-
-            return GraphMailbox(box.name, self._office(box, box.name), box.imap_folder)
-        from mailflow.transports.imap import ImapMailbox
-
-        return ImapMailbox(
-            box.name, url.host, url.port or 993, url.scheme == "imaps", box.login or url.user or "",
-            lambda: box.password() or "", box.imap_folder,
-            token=self._token(box, box.name), provider=self.provider(url.host),
-        )  # fmt: skip
+    def _check_account(self, box: configuration.Mailbox) -> None:
+        with self.store.read() as reader:
+            before = reader.account(box.name)
+            if before in (None, box.account):
+                return
+            taken = {one.name for one in self.config.mailboxes}
+            free = (name for name in (f"{box.name}-{number}" for number in count(2)) if name not in taken)
+            name = next(name for name in free if reader.account(name) in (None, box.account))
+        raise PermanentError(
+            f"邮箱“{box.name}”以前是 {before}，现在是 {box.account}：UID 不能混用，所以没有读。"
+            f"请给它换一个 name，如 {name}；已经收过的邮件会认出来，不会重复处理。"
+        )
 
     def sender(self, send: configuration.Send | None = None) -> Sender:
         """The way out; `send` another one."""
-        send = send or self.config.send
-        url = send.url
-        if url.scheme == "maildir":
-            from mailflow.transports.maildir import MaildirSender
+        return self._accounts.sender(send or self.config.send)
 
-            return MaildirSender(Path(url.path))
-        if url.scheme == "ews":
-            from mailflow.transports.ews import EwsSender
-
-            return EwsSender(self._exchange(send))
-        if url.scheme == "graph":
-            from mailflow.transports.graph import GraphSender
-
-            return GraphSender(self._office(send, SENDER))
-        from mailflow.transports.smtp import Mode, SmtpSender
-
-        mode: Mode = "smtps" if url.scheme == "smtps" else "starttls"
-        provider, token = self.provider(url.host), self._token(send, SENDER)
-        sender = SmtpSender(
-            url.host, url.port or 465, mode, send.login or url.user, lambda: send.password() or "",
-            token=token, provider=provider,
-        )  # fmt: skip
-        if send.sent is None:
-            return sender
-        from mailflow.transports.copied import CopyingSender
-        from mailflow.transports.imap import ImapSent
-
-        sent = ImapSent(
-            SENDER, send.sent.host, send.sent.port or 993, send.sent.scheme == "imaps", send.sent.user or "",
-            lambda: send.password() or "", send.sent.path, token=token, provider=self.provider(send.sent.host),
-        )  # fmt: skip
-        return CopyingSender(sender, sent, saves=provider.saves_sent)
-
-    def _exchange(self, account: configuration.Account) -> Login:
-        from mailflow.transports.ews import Login
-        from mailflow.transports.wire import is_loopback
-
-        url = account.url
-        scheme = "http" if is_loopback(url.host) and url.port != 443 else "https"
-        endpoint = f"{scheme}://{url.host}:{url.port}/EWS/Exchange.asmx"
-        return Login(endpoint, url.user or "", account.login or url.user or "", lambda: account.password() or "")
-
-    def _office(self, account: configuration.Account, name: str) -> Office:
-        from mailflow.transports.graph import CHINA, GLOBAL, Office
-        from mailflow.transports.wire import is_loopback
-
-        url, cloud = account.url, configuration.GRAPH_HOSTS.get(account.url.host)
-        base = {"global": GLOBAL, "china": CHINA}.get(cloud or "", f"https://{url.host}:{url.port}")
-        if is_loopback(url.host) and url.port != 443:
-            base = f"http://{url.host}:{url.port}"
-        return Office(url.user or "", self.tokens(account, name), base, delta=cloud != "china")
-
-    def _token(self, account: configuration.Account, name: str) -> Callable[[], str] | None:
-        return None if account.oauth is None else self.tokens(account, name).token
+    def gate(self, account: configuration.Account) -> Gate:
+        """What an account passes whenever it logs in."""
+        return self._accounts.gate(account)
 
     def tokens(self, account: configuration.Account, name: str) -> GoogleTokens | MicrosoftTokens:
         """Where the access tokens of the account called `name` come from. UserError: it uses none."""
-        from mailflow.transports import oauth
-
-        user = account.url.user or ""
-        path = self.config.main.data / "oauth" / f"{hashlib.sha256(user.encode()).hexdigest()[:16]}.json"
-        if account.oauth == "google" and (google := self.config.oauth.google):
-            key = google.service_account
-            return oauth.GoogleTokens(
-                oauth.GoogleApp(
-                    google.client,
-                    lambda: google.secret() or "",
-                    (lambda: configuration.secret_file(key)) if key else None,
-                ),
-                path,
-                user,
-            )
-        if account.oauth == "microsoft" and (microsoft := self.config.oauth.microsoft):
-            by_secret = microsoft.password_env is not None or microsoft.password_file is not None
-            app = oauth.MicrosoftApp(
-                microsoft.tenant,
-                microsoft.client,
-                (lambda: microsoft.secret() or "") if by_secret else None,
-                oauth.MICROSOFT.get(microsoft.cloud, microsoft.cloud),
-            )
-            resource = oauth.resource(account.url.scheme, microsoft.cloud, account.url.host)
-            return oauth.MicrosoftTokens(app, oauth.scopes(account.url.scheme, resource, by_secret), path, user)
-        raise UserError(f"{name} 没有用 oauth 登录，不需要运行 mailflow login。", code=2)
+        return self._accounts.tokens(account, name)
 
     def provider(self, host: str) -> Provider:
-        """What mappings/providers.toml knows of a server; while the mappings are faulty, nothing."""
-        with suppress(UserError):
-            return provider_of(host, self.mapping_on_disk()[0].providers)
-        return GENERIC
+        """What mappings/providers.toml knows of a server."""
+        return self._accounts.provider(host)
 
     @cached_property
     def _keys(self) -> Keys:
@@ -254,18 +188,27 @@ class App:
         send = said.send
         post = None
         if send is not None:
-            post = alarm.Post(lambda: self.sender(send), send.sender, send.address, said.to)
+            post = alarm.Post(lambda: self.sender(send), send.sender, send.address, said.to, self.gate(send).passing)
         return alarm.Bell(self.config.main.data / "alarms.json", said.command, post)
 
     def expiring(self, now: datetime) -> list[alarm.Alarm]:
-        """Passwords and secrets that end soon."""
+        """Passwords, secrets and sign-ins that end soon."""
         config = self.config
         ends = {f"邮箱 {box.name} 的密码": box.password_expires for box in config.mailboxes}
         ends["发信账号的密码"] = config.send.password_expires
         for name, app in (("Microsoft", config.oauth.microsoft), ("Google", config.oauth.google)):
             ends[f"{name} 应用的密钥"] = app.password_expires if app else None
-        today = now.astimezone(ZoneInfo(config.main.timezone)).date()
-        return [found for what, day in ends.items() for found in alarm.expiring(what, day, today)]
+        today = now.astimezone(self._zone).date()
+        found = [one for what, day in ends.items() for one in alarm.expiring(what, day, today)]
+        accounts = [*((f"邮箱 {box.name}", box) for box in config.mailboxes), ("发信账号", config.send)]
+        signed_in = {f"{what} 的登录": self.tokens(one, what).ends for what, one in accounts if one.oauth}
+        return found + [
+            one for what, day in signed_in.items() for one in alarm.expiring(what, day, today, alarm.SIGN_IN)
+        ]
+
+    @property
+    def _zone(self) -> ZoneInfo:
+        return ZoneInfo(self.config.main.timezone)
 
     @property
     def status_file(self) -> Path:
@@ -275,7 +218,7 @@ class App:
     def ring(self, bell: alarm.Bell, board: Board, now: datetime) -> None:
         """Rings for what a person must see to, and for what is over (promise 12)."""
         after = timedelta(minutes=self.config.alarm.after)
-        bell.ring([*board.alarms(now, after), *self.expiring(now)], now)
+        bell.ring([*board.alarms(now, after, self._zone), *self.expiring(now)], now)
 
     def traffic(self, now: datetime) -> dict[str, alarm.Traffic]:
         """How much mail each mailbox got, against what is usual; that is left out on days off, which are quiet."""
@@ -288,7 +231,7 @@ class App:
 
     def post(self, sender: Sender, mapping: Mapping) -> outbox.Post:
         send = self.config.send
-        return outbox.Post(sender, send.sender, send.address, self.notices, mapping.roster)
+        return outbox.Post(sender, send.sender, send.address, self.notices, mapping)
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
@@ -332,7 +275,7 @@ class App:
                 board.part(part).ok(utc_now())
             except Exception as error:  # noqa: BLE001  one step that fails stops no other
                 board.part(part).failed(utc_now(), error)
-                summary.problems.append(f"{what}：{_told(what, error)}")
+                summary.problems.append(f"{what}：{self._told(what, error)}")
         self._tell(board, summary)
         if aside := summary.mails["set_aside"]:
             summary.problems.append(
@@ -358,18 +301,20 @@ class App:
         return publish.publish(self.store, self.shelf, self.in_force(), now, partial(self.take_back, now))
 
     def _take_in(self, box: configuration.Mailbox, summary: Summary, board: Board) -> None:
-        mailbox, health = self.mailbox(box), board.part(f"read:{box.name}")
-        everything = health.reconciliation_due(utc_now())
+        health = board.part(f"read:{box.name}")
+        compare = health.reconciliation_due(utc_now())
+        everything = compare and health.relists()
         unreadable: list[str] = []
-        try:
-            summary.mails += intake.take_in(
-                self.store, mailbox, box.after, unreadable.extend, self.checker(box), everything=everything
+        with self.gate(box).passing(), closing(self.mailbox(box)) as mailbox:
+            take_in = partial(
+                intake.take_in, self.store, mailbox, box.after, checker=self.checker(box), account=box.account
             )
-            if everything:
-                health.reconcile(self.store, mailbox, utc_now(), len(unreadable))
+            summary.mails += take_in(unreadable=unreadable.extend, everything=everything)
+            if compare:
+                late = Counter[str]()
+                health.reconcile(self.store, mailbox, utc_now(), lambda: late.update(take_in()), len(unreadable))
+                summary.mails += late
             journal.mailbox_ok(mailbox=box.name)
-        finally:
-            mailbox.close()
         if unreadable:
             summary.problems.append(f"收信 {box.name}：{unreadable_text(unreadable)}")
         summary.problems += [found.text for found in alarm.lost(box.name, health.missing)]
@@ -380,11 +325,21 @@ class App:
         try:
             board.note_traffic(self.traffic(now))
             self.ring(bell, board, now)
-        except MailflowError as error:
-            summary.problems.append(f"警报：{error}")
+        except Exception as error:  # noqa: BLE001  what was done is done, and is to be told
+            summary.problems.append(f"警报：{self._told('alarm', error)}")
         if bell.failed:
             summary.problems.append(f"警报没有送到：{bell.failed}")
         board.write(now)
+
+    def _told(self, what: str, error: Exception) -> str:
+        if isinstance(error, RefusedError):
+            until = f"{error.refused.until.astimezone(self._zone):%Y-%m-%d %H:%M}"
+            done = f"{error}" if error.tried else f"没有再试，因为登录被拒绝过 {error.refused.tries} 次：{error}"
+            return f"{done} {until} 以后再试；{MENDED}"
+        if isinstance(error, MailflowError):
+            return str(error)
+        journal.bug(where=what, error=error)
+        return f"程序出错（{type(error).__name__}: {error}），其余照常。"
 
     def _tick(self, summary: Summary, now: datetime) -> None:
         summary.due = intake.tick(self.store, now)
@@ -397,13 +352,11 @@ class App:
             summary.problems += [f"工作簿 {row.name}：{row.blocked}" for row in rows]
 
     def _deliver(self, summary: Summary, mapping: Mapping, now: datetime, send_all: bool) -> None:
-        sender = self.sender()
-        try:
-            summary.notices = outbox.deliver(
-                self.store, self.post(sender, mapping), now, most=sys.maxsize if send_all else outbox.MOST_AT_ONCE
-            )
-        finally:
-            sender.close()
+        gate = self.gate(self.config.send)
+        with gate.passing(), closing(self.sender()) as sender:
+            if gate.refused:
+                sender.check()  # that nothing is due is no sign that it is let in again
+            summary.notices = outbox.deliver(self.store, self.post(sender, mapping), now, send_all=send_all)
         refused = summary.notices["refused"]
         with self.store.read() as reader:
             stuck = reader.stuck_notices()
@@ -412,13 +365,6 @@ class App:
         if stuck:
             text = f"{len(stuck)} 封通知还没有发出，会自动重试，详见 mailflow list notices"
             summary.problems.append(f"{text}：{stuck[0][1]}")
-
-
-def _told(what: str, error: Exception) -> str:
-    if isinstance(error, MailflowError):
-        return str(error)
-    journal.bug(where=what, error=error)
-    return f"程序出错（{type(error).__name__}: {error}），其余照常。"
 
 
 def unreadable_text(uids: Sequence[str]) -> str:

@@ -12,19 +12,21 @@ from dataclasses import dataclass, replace
 from datetime import date
 from email.utils import parseaddr
 from pathlib import Path, PureWindowsPath
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, ConfigDict, Field, PlainValidator, ValidationInfo, model_validator
 
+from mailflow import secret
 from mailflow.core import shape, toml
-from mailflow.core.address import domain_of, is_address
+from mailflow.core.address import domain_of, is_address, is_plain, key_of
 from mailflow.core.mapping import MailboxSettings, Settings
 from mailflow.core.model import Model
+from mailflow.core.providers import PORTS
 from mailflow.errors import Problem, UserError
 
-DEFAULT_PORTS = {"imap": 143, "imaps": 993, "smtp": 587, "smtps": 465, "ews": 443, "graph": 443}
+DEFAULT_PORTS = {**PORTS, "ews": 443, "graph": 443}
 GRAPH_HOSTS = {"graph.microsoft.com": "global", "microsoftgraph.chinacloudapi.cn": "china"}
 EXCHANGE_ONLINE = ("office365.com", "outlook.com", "office.com")
 """Microsoft's own Exchange, where EWS ends (mail.md §2.1)."""
@@ -94,7 +96,7 @@ def _network_url(scheme: str, text: str) -> Url:
     except ValueError:
         raise ValueError(f"主机名或端口不对：{scheme}://用户@主机:端口") from None
     if parts.password is not None:
-        raise ValueError("网址里不能写密码，请用 password_env 或 password_file")
+        raise ValueError("网址里不能写密码，请用 password_env、password_file 或 password_keyring")
     if parts.query or parts.fragment:
         raise ValueError("网址里的 ? 和 # 请写成 %3F 和 %23")
     if not parts.hostname or re.search(r"\s", parts.hostname):
@@ -162,7 +164,7 @@ def _after(value: str) -> str:
 
 def _sender(value: object) -> str:
     text = _text(value)
-    if _CONTROL.search(text) or not is_address(parseaddr(text)[1]):
+    if _CONTROL.search(text) or not is_plain(parseaddr(text)[1]):
         raise ValueError(f'{text!r} 里没有可用的邮箱地址，应写成 "名称 <support@example.com>"')
     return text
 
@@ -201,68 +203,78 @@ class Main(Model):
     """SQLAlchemy URL as written, maybe with a password in it; None: SQLite in `data`."""
 
 
-class Account(Model):
+class Secret(Model):
+    """Where a password or another secret comes from; asked for when it is used."""
+
+    password_env: Annotated[str, Field(min_length=1)] | None = None
+    password_file: FilePath | None = None
+    password_keyring: Annotated[str, Field(min_length=1)] | None = None
+    """The service under which the system's keyring has it."""
+    password_expires: date | None = None
+    """The day on which it ends: told in advance (mail.md §8, 9)."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if len(named := [name for name in _SOURCES if getattr(self, name) is not None]) > 1:
+            raise ValueError(f"{' 和 '.join(named)} 只能写一个")
+        return self
+
+    @property
+    def has_secret(self) -> bool:
+        return any(getattr(self, name) is not None for name in _SOURCES)
+
+    def _secret(self, user: str, what: str) -> str | None:
+        if self.password_env is not None:
+            return secret.from_environment(self.password_env, what)
+        if self.password_file is not None:
+            return secret.from_file(self.password_file)
+        return None if self.password_keyring is None else secret.from_keyring(self.password_keyring, user, what)
+
+
+_SOURCES = ("password_env", "password_file", "password_keyring")
+
+
+class Account(Secret):
     """What logs in somewhere, or needs not to."""
 
     url: Url
-    password_env: Annotated[str, Field(min_length=1)] | None = None
-    password_file: FilePath | None = None
     oauth: Literal["microsoft", "google"] | None = None
     login: str | None = Field(default=None, min_length=1)
     """Who logs in where that is not the user of `url`: DOMAIN\\name at Exchange."""
-    password_expires: date | None = None
-    """The day on which the password or authorisation code ends: told in advance (mail.md §8, 9)."""
 
     @model_validator(mode="after")
-    def _login(self) -> Account:
-        secret = self.password_env is not None or self.password_file is not None
+    def _login(self) -> Self:
         if self.oauth is not None:
-            self._check_oauth(secret)
+            self._check_oauth()
             return self
         if self.url.scheme == "graph":
             raise ValueError('graph:// 要用 oauth = "microsoft" 登录')
-        if self.password_env is not None and self.password_file is not None:
-            raise ValueError("password_env 和 password_file 只能写一个")
-        if self.url.scheme == "maildir" and secret:
+        if self.url.scheme == "maildir" and self.has_secret:
             raise ValueError("maildir 不需要密码")
-        if self.url.user is None and (secret or self.url.scheme.startswith(("imap", "ews"))):
+        if self.url.user is None and (self.has_secret or self.url.scheme.startswith(("imap", "ews"))):
             raise ValueError(f"网址里缺少用户名：{self.url.scheme}://用户@{self.url.host}")
-        if self.url.user is not None and not secret:
-            raise ValueError("缺少密码的来源：password_env（环境变量名）或 password_file（文件）")
+        if self.url.user is not None and not self.has_secret:
+            raise ValueError(
+                "缺少密码的来源：password_env（环境变量名）、password_file（文件）或 password_keyring（系统的钥匙串）"
+            )
         return self
 
-    def _check_oauth(self, secret: bool) -> None:
-        if secret:
-            raise ValueError("oauth 不用密码，password_env 和 password_file 不能同时写；应用的密钥写在 [oauth] 里")
+    def _check_oauth(self) -> None:
+        if self.has_secret:
+            raise ValueError("oauth 不用密码，不能同时写 password_env 等；应用的密钥写在 [oauth] 里")
         if self.url.scheme in ("maildir", "ews") or self.url.user is None:
             raise ValueError("oauth 用于 imap、imaps、smtp、smtps 和 graph，网址里要有邮箱地址")
         if self.url.scheme == "graph" and self.oauth != "microsoft":
             raise ValueError('graph:// 要用 oauth = "microsoft" 登录')
 
+    @property
+    def user(self) -> str | None:
+        """Who logs in; None: nobody does."""
+        return self.login or self.url.user
+
     def password(self) -> str | None:
         """The secret as it is at this moment; None: no login is wanted. UserError when it cannot be had."""
-        return _secret_of(self, f"{self.url.host} 的密码")
-
-
-def _secret_of(of: Account | OAuthApp, what: str) -> str | None:
-    """The secret in an environment variable or a file, whichever is named."""
-    if of.password_env is not None:
-        value = os.environ.get(of.password_env)
-        if not value:
-            raise UserError(f"环境变量 {of.password_env} 没有设置，里面应是 {what}")
-        return value
-    return None if of.password_file is None else secret_file(of.password_file)
-
-
-def secret_file(path: Path) -> str:
-    """The content of a password file, without the byte order mark and line end that editors add."""
-    try:
-        value = path.read_text(encoding="utf-8-sig").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"读不到密码文件 {path}：{error}") from None
-    if not value:
-        raise UserError(f"密码文件 {path} 是空的")
-    return value
+        return self._secret(self.user or "", f"{self.url.host} 的密码")
 
 
 class Mailbox(Account):
@@ -302,6 +314,18 @@ class Mailbox(Account):
     @property
     def imap_folder(self) -> str:
         return self.folder or self.url.path or "INBOX"
+
+    @property
+    def account(self) -> str:
+        """Whose UIDs are meant when this mailbox's are spoken of.
+
+        IMAP servers count 1, 2, 3 for everybody, so that user and host belong to it. Other servers never give an id
+        twice, wherever the mailbox moves, and names in a Maildir are unique. Folders are told apart by themselves.
+        """
+        url = self.url
+        if url.scheme.startswith("imap"):
+            return f"imap://{self.user}@{url.host}".lower()
+        return f"{url.scheme}://{url.user}".lower() if url.user else url.scheme
 
 
 class Send(Account):
@@ -376,12 +400,12 @@ class Alarm(Model):
     def _complete(self) -> Alarm:
         if bool(self.to) != (self.send is not None):
             raise ValueError("用邮件报警要同时有 to（收件地址）和 [alarm.send]（另一个发信账号）")
-        if wrong := [address for address in self.to if not is_address(address)]:
+        if wrong := [address for address in self.to if not is_plain(address)]:
             raise ValueError(f"to 里的 {wrong[0]!r} 不是邮箱地址")
         return self
 
 
-class OAuthApp(Model):
+class OAuthApp(Secret):
     """[oauth.microsoft] and [oauth.google]: the application that the tenant or the project has registered."""
 
     client: str = ""
@@ -389,16 +413,12 @@ class OAuthApp(Model):
     """Microsoft: the tenant's id or domain."""
     cloud: Annotated[str, AfterValidator(_cloud)] = "global"
     """Microsoft: global, china (世纪互联), or the https address of another cloud's authority."""
-    password_env: Annotated[str, Field(min_length=1)] | None = None
-    password_file: FilePath | None = None
-    """The application's secret; without one a person signs in by `mailflow login`."""
     service_account: FilePath | None = None
     """Google: the key file of a service account that may act for the domain."""
-    password_expires: date | None = None
-    """The day on which the secret ends."""
 
     def secret(self) -> str | None:
-        return _secret_of(self, "应用的密钥")
+        """Of the application; without one a person signs in by `mailflow login`."""
+        return self._secret(self.client, "应用的密钥")
 
 
 class OAuth(Model):
@@ -428,6 +448,14 @@ class Config(Model):
     oauth: OAuth = OAuth()
     alarm: Alarm = Alarm()
 
+    @property
+    def secret_files(self) -> tuple[Path, ...]:
+        """All files with passwords and keys, each once."""
+        apps = [app for app in (self.oauth.microsoft, self.oauth.google) if app]
+        accounts = [*self.mailboxes, self.send, *([self.alarm.send] if self.alarm.send else [])]
+        named = [*(one.password_file for one in (*accounts, *apps)), *(app.service_account for app in apps)]
+        return tuple(dict.fromkeys(path for path in named if path))
+
     def settings(self) -> Settings:
         """The part on which decisions depend, the public holidays of every year known included."""
         # Slow to import and only needed here (architecture: `mailflow --help` answers at once).
@@ -437,7 +465,7 @@ class Config(Model):
         own = [self.send.address, *(user for user in users if user and is_address(user))]
         return Settings(
             timezone=self.main.timezone,
-            own_addresses=tuple(dict.fromkeys(address.lower() for address in own)),
+            own_addresses=tuple(dict.fromkeys(map(key_of, own))),
             domain=domain_of(self.send.address),
             mailboxes={
                 box.name: MailboxSettings(
@@ -479,6 +507,7 @@ def _oauth_problems(document: toml.Document, config: Config) -> list[Problem]:
     """Accounts that log in by OAuth at somebody who is not described."""
     places: list[tuple[Account, tuple[str | int, ...]]] = [(config.send, ("send",))]
     places += [(box, ("mailbox", index)) for index, box in enumerate(config.mailboxes)]
+    places += [(config.alarm.send, ("alarm", "send"))] if config.alarm.send else []
     missing = [
         document.problem(f"要用 oauth，还要有 [oauth.{account.oauth}]", *where, "oauth")
         for account, where in places

@@ -6,7 +6,7 @@
     ├── BrakedError             we ourselves stopped, because it looks wrong: a person must look and let it go on
     ├── UnclearError            a message was handed over and the answer was lost: look it up before sending again
     └── PermanentError          the world's, for good: not retried (recipient refused, message too large)
-        └── AuthError           a login was refused: an alarm to a person, never a retry loop
+        └── AuthError           a login was refused: an alarm to a person, never a retry loop (logins.py)
 
 Faults in mail are no exceptions: they are findings (core/findings.py). The libraries' exceptions stop in the module
 that imports the library and are mapped to one of these there.

@@ -6,15 +6,17 @@ knew: since when something fails, and when a mailbox was last compared with its 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, field, fields
-from datetime import datetime, timedelta
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Literal
 
-from mailflow import alarm, intake, journal
+from pydantic import AwareDatetime, TypeAdapter, ValidationError
+
+from mailflow import alarm, files, intake, journal
 from mailflow.errors import AuthError
+from mailflow.logins import RefusedError
 from mailflow.store import Store
 from mailflow.transports.base import Mailbox
 
@@ -22,20 +24,30 @@ RECONCILE = timedelta(hours=6)
 """So often all that a server has is compared with what is kept (mail.md §1.3)."""
 AGAIN = timedelta(minutes=10)
 """The same while mail was missing."""
+_CLOCK = timedelta(days=1)
+"""Nothing is put off for longer: what is to be in more than a day was written when the clock was wrong."""
+
+State = Literal["starting", "ok", "failed", "refused"]
+By = Literal["run", "once"]
 
 
 @dataclass
 class Health:
     """How one mailbox, the sender or the publisher does; shown by `mailflow status`."""
 
-    state: str = "starting"
-    """starting, ok, failed (is tried again), refused (needs a person)."""
-    since: str = ""
+    state: State = "starting"
+    """failed is tried again; refused needs a person."""
+    since: AwareDatetime | None = None
     error: str = ""
     failures: int = 0
-    last_ok: str = ""
-    reconciled: str = ""
+    """In a row. Of a refused login: tries with this secret."""
+    last_ok: AwareDatetime | None = None
+    next: AwareDatetime | None = None
+    """When it is to be heard of again: its next look, or the next try. None: it has never been heard of."""
+    reconciled: AwareDatetime | None = None
     """A mailbox: when all that the server has was last compared with what is kept."""
+    comparing: bool = False
+    """Such a comparison has begun: the mailbox's cursor says how far it came, and a cut does not begin it anew."""
     on_server: int = 0
     missing: int = 0
     """So many mails of the server were not kept after that: none, or something is wrong (promise 3)."""
@@ -45,28 +57,61 @@ class Health:
 
     def begin(self) -> None:
         """At a start: what was known stays, and a mailbox is compared with its server at once."""
-        self.failures, self.reconciled = 0, ""
+        self.failures, self.reconciled = 0, None
 
-    def ok(self, now: datetime) -> None:
-        if self.state != "ok":
-            self.state, self.since, self.error, self.failures = "ok", now.isoformat(), "", 0
-        self.last_ok = now.isoformat()
+    def alive(self, now: datetime, rest: float = 0) -> None:
+        """It is at work, and then says nothing for `rest` seconds."""
+        self.next = now + timedelta(seconds=rest)
 
-    def failed(self, now: datetime, error: BaseException) -> None:
-        state = "refused" if isinstance(error, AuthError) else "failed"
-        if self.state != state:
-            self.state, self.since = state, now.isoformat()
+    def ok(self, now: datetime, rest: float = 0) -> None:
+        self._turn("ok", now)
+        self.last_ok, self.error, self.failures = now, "", 0
+        self.alive(now, rest)
+
+    def failed(self, now: datetime, error: BaseException, rest: float = 0) -> None:
+        """`rest`: seconds until it is tried again."""
+        self._turn("refused" if isinstance(error, AuthError) else "failed", now)
         self.error, self.failures = str(error), self.failures + 1
+        self.alive(now, rest)
+        if isinstance(error, RefusedError):
+            known = error.refused
+            self.since, self.failures, self.next = known.since, known.tries, known.until
+
+    def _turn(self, state: State, now: datetime) -> None:
+        # A beginning that is still to come was written when the clock was wrong.
+        if self.state != state or self.since is None or self.since > now:
+            self.state, self.since = state, now
+
+    def late(self, now: datetime, after: timedelta) -> bool:
+        """Whether it has said nothing for `after` although it should have: it hangs, or has died."""
+        return self.next is not None and not now - after < self.next < now + _CLOCK
+
+    def lasting(self, now: datetime, after: timedelta) -> bool:
+        """Whether it has been failing for `after`."""
+        return self.state == "failed" and self.since is not None and abs(now - self.since) >= after
 
     def reconciliation_due(self, now: datetime) -> bool:
-        wait = AGAIN if self.missing else RECONCILE
-        return not self.reconciled or now - datetime.fromisoformat(self.reconciled) >= wait
+        return self.reconciled is None or abs(now - self.reconciled) >= (AGAIN if self.missing else RECONCILE)
 
-    def reconcile(self, store: Store, mailbox: Mailbox, now: datetime, unreadable: int = 0) -> None:
-        """Compares what the server has with what is kept, after all of it was taken in but for the `unreadable`."""
+    def relists(self) -> bool:
+        """At the beginning of a comparison: whether all is to be listed from the start."""
+        anew, self.comparing = not self.comparing, True
+        return anew
+
+    def reconcile(
+        self, store: Store, mailbox: Mailbox, now: datetime, take_in: Callable[[], object], unreadable: int = 0
+    ) -> None:
+        """Compares what the server has with what is kept, after all of it was taken in but for the `unreadable`.
+
+        What has come since is taken in by `take_in`: only what is missing before and after that is missing.
+        """
         self.on_server, lost = intake.missing(store, mailbox)
-        self.missing = max(0, lost - unreadable)
-        self.reconciled = now.isoformat()
+        if len(lost) > unreadable:
+            take_in()
+            self.on_server, still = intake.missing(store, mailbox)
+            lost &= still
+        self.missing = max(0, len(lost) - unreadable)
+        self.reconciled, self.comparing = now, False
         journal.mailbox_reconciled(mailbox=mailbox.name, on_server=self.on_server, missing=self.missing)
 
     @property
@@ -75,70 +120,80 @@ class Health:
 
 
 @dataclass
+class Written:
+    """What stands in status.json."""
+
+    at: AwareDatetime
+    by: By
+    parts: dict[str, Health]
+    ended: bool = False
+    """It is the last that a daemon wrote, at its end."""
+
+    @classmethod
+    def read(cls, path: Path) -> Written | None:
+        """None: there is none, or none that can be read, as of another version."""
+        try:
+            return _WRITTEN.validate_json(path.read_bytes())
+        except (OSError, ValidationError):
+            return None
+
+
+_WRITTEN = TypeAdapter(Written)
+
+
+@dataclass
 class Board:
     """All parts of a daemon, or of `mailflow once`: mailboxes are called read:NAME."""
 
     path: Path
-    by: Literal["run", "once"]
+    by: By
     parts: dict[str, Health] = field(default_factory=dict)
-    begun: datetime | None = None
+    _unwritten: str = ""
+    """Why it could not be written; told once."""
 
     @classmethod
-    def after_the_last(cls, path: Path, by: Literal["run", "once"]) -> Board:
-        """A board that goes on from what the last run wrote; a file that cannot be read means nothing."""
-        known = {one.name for one in fields(Health)}
-        try:
-            written = json.loads(path.read_text(encoding="utf-8"))["parts"]
-            parts = {n: Health(**{k: v for k, v in part.items() if k in known}) for n, part in written.items()}
-            for part in parts.values():
-                for when in filter(None, (part.since, part.reconciled, part.last_ok)):
-                    datetime.fromisoformat(when)
-        except (OSError, ValueError, LookupError, TypeError, AttributeError):
-            parts = {}
-        return cls(path, by, parts)
+    def after_the_last(cls, path: Path, by: By) -> Board:
+        """A board that goes on from what the last run wrote."""
+        written = Written.read(path)
+        return cls(path, by, written.parts if written else {})
 
     def part(self, name: str) -> Health:
         return self.parts.setdefault(name, Health())
 
     def begin(self, names: Collection[str], now: datetime) -> None:
-        """At a start. Forgets the parts of the last run that are none of this one."""
+        """At a start, from which on all are to be heard of. Forgets the parts of the last run that are none of this."""
         self.parts = {name: self.part(name) for name in names}
-        self.begun = now
+        for health in self.parts.values():
+            health.alive(now)
 
-    def write(self, now: datetime) -> None:
-        parts = {name: asdict(health) for name, health in list(self.parts.items())}
-        write_whole(self.path, {"at": now.isoformat(), "by": self.by, "parts": parts})
+    def write(self, now: datetime, *, ended: bool = False) -> None:
+        """A full disk stops nothing."""
+        try:
+            files.write_whole(self.path, _WRITTEN.dump_json(Written(now, self.by, dict(self.parts), ended)))
+            self._unwritten = ""
+        except OSError as error:
+            if str(error) != self._unwritten:
+                journal.store_failed(error=error)
+            self._unwritten = str(error)
 
-    def alarms(self, now: datetime, after: timedelta) -> list[alarm.Alarm]:
+    def alarms(self, now: datetime, after: timedelta, zone: tzinfo) -> list[alarm.Alarm]:
         """Parts whose login is refused, or that have been failing, or silent, for `after`; mailboxes with mail missing
-        or with far less than usual."""
+        or with far less than usual. Times are shown in `zone`."""
         found = []
         for name, health in list(self.parts.items()):
-            lasting = health.state == "failed" and now - datetime.fromisoformat(health.since) >= after
-            if name != "alarm" and (health.state == "refused" or lasting):
-                found.append(alarm.trouble(name, health.state, health.error, health.since))
-            if health.state == "ok" and self._older(health.last_ok, now, after):
-                found.append(alarm.late(name, health.last_ok))
             what, _, mailbox = name.partition(":")
+            if health.state == "refused":
+                found.append(alarm.refused(name, health.error, health.since, health.failures, health.next, zone))
+            # That no alarm gets through cannot be told by an alarm.
+            if name != "alarm" and health.lasting(now, after):
+                found.append(alarm.failing(name, health.error, health.since, zone))
+            if health.late(now, after):
+                found.append(alarm.late(name, health.next, zone))
             if what == "read":
                 found += alarm.silent(mailbox, health.traffic) + alarm.lost(mailbox, health.missing)
         return found
-
-    def _older(self, when: str, now: datetime, after: timedelta) -> bool:
-        """Whether `when` is longer ago than `after`; the time before this start does not count."""
-        return now - max(filter(None, (datetime.fromisoformat(when), self.begun))) >= after
 
     def note_traffic(self, found: Mapping[str, alarm.Traffic]) -> None:
         for mailbox, traffic in found.items():
             health = self.part(f"read:{mailbox}")
             health.last_day, health.usual_day = traffic.last, traffic.usual
-
-
-def write_whole(path: Path, content: object) -> None:
-    """Writes JSON so that a reader sees the old or the new file; a full disk stops nothing."""
-    temporary = path.with_suffix(".tmp")
-    try:
-        temporary.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        journal.store_failed(error=error)

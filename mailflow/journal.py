@@ -140,9 +140,9 @@ def mailbox_failed(*, mailbox: str, error: BaseException | str, retry_in: float)
     _log.warning("mailbox_failed", mailbox=mailbox, error=_said(error), retry_in=retry_in)
 
 
-def mailbox_refused(*, mailbox: str, error: BaseException | str) -> None:
-    """The login was refused: not tried again until a person has looked."""
-    _log.error("mailbox_refused", mailbox=mailbox, error=_said(error))
+def mailbox_refused(*, mailbox: str, error: BaseException | str, retry_in: float) -> None:
+    """The login was refused: a person must look; it is tried a few times a day all the same."""
+    _log.error("mailbox_refused", mailbox=mailbox, error=_said(error), retry_in=round(retry_in))
 
 
 def mailbox_silent(*, mailbox: str, since: datetime | None) -> None:

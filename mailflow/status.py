@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,6 +12,8 @@ from mailflow import views
 from mailflow.alarm import Traffic
 from mailflow.app import App
 from mailflow.core.records import Due, Held, Mail
+from mailflow.health import Health, Written
+from mailflow.logins import MENDED
 from mailflow.store import WorkbookRow
 
 SILENT = timedelta(minutes=2)
@@ -21,7 +23,7 @@ SILENT = timedelta(minutes=2)
 def status_of(app: App, now: datetime) -> dict[str, Any]:
     """Daemon, mailboxes, queue, workbooks, next due; JSON values, instants in the configured time zone."""
     zone = ZoneInfo(app.config.main.timezone)
-    found: dict[str, Any] = {"daemon": _daemon(app, now), "mails": {}, "notices": {}, "blocked": [], "held": 0}
+    found: dict[str, Any] = {"daemon": _daemon(app, now, zone), "mails": {}, "notices": {}, "blocked": [], "held": 0}
     found["mailboxes"] = _mailboxes(app, found["daemon"]["parts"], {}, now, zone)
     if not app.has_store():
         return found
@@ -41,23 +43,27 @@ def status_of(app: App, now: datetime) -> dict[str, Any]:
     return found
 
 
-def _daemon(app: App, now: datetime) -> dict[str, Any]:
-    try:
-        status = json.loads(app.status_file.read_text(encoding="utf-8"))
-        age, by, parts = abs(now - datetime.fromisoformat(status["at"])), status.get("by", "run"), status["parts"]
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return {"running": False, "by": None, "current": False, "at": None, "parts": {}, "late": []}
-    running = by == "run" and age < SILENT
-    # Where cron runs `once`, there is no daemon, and what it saw is good until an alarm would ring.
-    current = running or (by == "once" and age < timedelta(minutes=app.config.alarm.after))
-    late = [name for name, part in parts.items() if running and _is_late(part, now, app)]
-    return {"running": running, "by": by, "current": current, "at": status["at"], "parts": parts, "late": late}
+def _daemon(app: App, now: datetime, zone: ZoneInfo) -> dict[str, Any]:
+    written = Written.read(app.status_file)
+    if written is None:
+        return {"running": False, "by": None, "current": False, "at": None, "ended": None, "parts": {}, "late": []}
+    age, after = abs(now - written.at), timedelta(minutes=app.config.alarm.after)
+    running = written.by == "run" and not written.ended and age < SILENT
+    return {
+        "running": running,
+        "by": written.by,
+        # Where cron runs `once`, there is no daemon, and what it saw is good until an alarm would ring.
+        "current": running or (written.by == "once" and age < after),
+        "at": _local(written.at, zone),
+        "ended": _local(written.at, zone) if written.ended else None,
+        "parts": {name: _part_of(health, zone) for name, health in written.parts.items()},
+        "late": [name for name, health in written.parts.items() if running and health.late(now, after)],
+    }
 
 
-def _is_late(part: dict[str, Any], now: datetime, app: App) -> bool:
-    """Whether a part that was in order has said nothing for as long as a fault is an alarm: it hangs, or has died."""
-    seen = _instant(part.get("last_ok"))
-    return part["state"] == "ok" and seen is not None and now - seen >= timedelta(minutes=app.config.alarm.after)
+def _part_of(health: Health, zone: ZoneInfo) -> dict[str, Any]:
+    known = asdict(health)
+    return {name: _local(value, zone) if isinstance(value, datetime) else value for name, value in known.items()}
 
 
 def _mailboxes(
@@ -71,13 +77,13 @@ def _mailboxes(
 
 
 def _mailbox(part: dict[str, Any], last_mail: datetime | None, now: datetime, zone: ZoneInfo) -> dict[str, Any]:
-    looked, compared = _instant(part.get("last_ok")), _instant(part.get("reconciled"))
+    looked, compared = _instant(part.get("last_ok")), part.get("reconciled")
     came = Traffic(part.get("last_day", 0), part.get("usual_day"))
     return {
         "last_mail": _local(last_mail, zone) if last_mail else None,
-        "last_ok": _local(looked, zone) if looked else None,
+        "last_ok": part.get("last_ok"),
         "lag": max(0, round((now - looked).total_seconds())) if looked else None,
-        "reconciled": _local(compared, zone) if compared else None,
+        "reconciled": compared,
         "on_server": part.get("on_server", 0) if compared else None,
         "missing": part.get("missing", 0) if compared else None,
         "last_day": came.last,
@@ -123,7 +129,7 @@ def lines(found: dict[str, Any]) -> list[str]:
     daemon = found["daemon"]
     shown = [f"守护进程：{_runs(daemon)}"]
     for name, part in daemon["parts"].items():
-        error = f"：{part['error']}（自 {part['since']}，已试 {part['failures']} 次）" if part["error"] else ""
+        error = f"：{part['error']}（{_tried(part)}）" if part["error"] else ""
         state = "没有动静，可能卡住了" if name in daemon["late"] else _STATES.get(part["state"], part["state"])
         shown.append(f"  {_part(name)}：{state}{error}")
     names = dict.fromkeys([*found["mailboxes"], *found["mails"]])
@@ -142,12 +148,19 @@ def lines(found: dict[str, Any]) -> list[str]:
     return shown
 
 
+def _tried(part: dict[str, Any]) -> str:
+    said = f"自 {_minute(part['since'])}，已试 {part['failures']} 次"
+    return f"{said}，{_minute(part['next'])} 以后再试；{MENDED}" if part["state"] == "refused" else said
+
+
 def _runs(daemon: dict[str, Any]) -> str:
     if daemon["running"]:
         return "运行中"
     if daemon["by"] == "once":
         late = "" if daemon["current"] else "，早该再运行了"
-        return f"没有运行；最后一次 mailflow once 在 {daemon['at'][:16].replace('T', ' ')} UTC{late}"
+        return f"没有运行；最后一次 mailflow once 在 {_minute(daemon['at'])}{late}"
+    if daemon["ended"]:
+        return f"没有运行，{_minute(daemon['ended'])} 停下了"
     return "没有运行"
 
 
@@ -175,8 +188,8 @@ def _ago(seconds: int) -> str:
     return f"{minutes} 分钟前" if minutes < 120 else f"{minutes // 60} 小时前"
 
 
-def _minute(text: str) -> str:
-    return text[:16].replace("T", " ")
+def _minute(text: str | None) -> str:
+    return text[:16].replace("T", " ") if text else "不明的时候"
 
 
 def _waiting(row: dict[str, Any]) -> str:
@@ -201,7 +214,9 @@ METRICS = {
     "mailflow_up": "1 while the daemon runs, or `once` has run of late",
     "mailflow_status_timestamp_seconds": "When the daemon, or `once`, last told how it does",
     "mailflow_part_ok": "1 while this part is in order, by part",
+    "mailflow_part_refused": "1 while the login of this part is refused and needs a person, by part",
     "mailflow_part_failures": "Failed tries in a row, by part",
+    "mailflow_part_next_timestamp_seconds": "When this part is to look or be tried again, by part",
     "mailflow_mails": "Mails taken in, by mailbox",
     "mailflow_mailbox_lag_seconds": "Since the last look that succeeded, by mailbox",
     "mailflow_mailbox_last_mail_timestamp_seconds": "When the newest mail came, by mailbox",
@@ -239,7 +254,9 @@ def _gauges(found: dict[str, Any]) -> Iterator[tuple[str, list[tuple[str, float 
     yield "mailflow_status_timestamp_seconds", [("", _seconds(daemon["at"]))]
     parts = [(_label("part", name), part) for name, part in daemon["parts"].items()]
     yield "mailflow_part_ok", [(label, part["state"] in ("ok", "starting")) for label, part in parts]
+    yield "mailflow_part_refused", [(label, part["state"] == "refused") for label, part in parts]
     yield "mailflow_part_failures", [(label, part["failures"]) for label, part in parts]
+    yield "mailflow_part_next_timestamp_seconds", [(label, _seconds(part["next"])) for label, part in parts]
     yield "mailflow_mails", [(_label("mailbox", name), number) for name, number in found["mails"].items()]
     for name, key in (
         ("lag_seconds", "lag"), ("last_mail_timestamp_seconds", "last_mail"),

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from mailflow.alarm import Alarm, Bell, Post, Traffic, expiring, silent, traffic
+from mailflow.alarm import SIGN_IN, Alarm, Bell, Post, Traffic, expiring, silent, traffic
+from mailflow.logins import Gate
 from mailflow.transports.smtp import SmtpSender
+from tests.faults.office import eventually
 from tests.servers.loopback import free_port
 from tests.servers.smtp import SmtpServer
 
@@ -46,7 +50,10 @@ def test_a_restart_does_not_ring_again(tmp_path: Path) -> None:
     assert told(tmp_path) == [REFUSED.text]
 
 
-@pytest.mark.parametrize("kept", ["", "[]", "{", '{"a": 1}', '{"a": {"at": "x", "text": "y"}}'])
+@pytest.mark.parametrize(
+    "kept",
+    ["", "[]", "{", '{"a": 1}', '{"a": {"at": "x", "text": "y"}}', '{"a": {"at": "2026-11-20T02:00", "text": "y"}}'],
+)
 def test_what_was_remembered_may_be_damaged(tmp_path: Path, kept: str) -> None:
     (tmp_path / "alarms.json").write_text(kept, encoding="utf-8")
     Bell(tmp_path / "alarms.json", command(tmp_path)).ring([REFUSED], NOW)
@@ -76,6 +83,9 @@ def test_an_alarm_goes_by_mail_that_nobody_answers(tmp_path: Path) -> None:
         (sent,) = server.messages
     assert sent.recipients == ["it@tech.example"]
     assert b"Auto-Submitted: auto-generated" in sent.raw
+    # Ours, should it come back to a mailbox that is polled; and no robot answers it.
+    assert b"X-Loop: mailflow\r\nPrecedence: bulk\r\n" in sent.raw
+    assert re.search(rb"Message-ID: <mf-[0-9a-f]{32}@", sent.raw)
 
 
 def test_one_way_that_works_is_enough(tmp_path: Path) -> None:
@@ -83,6 +93,60 @@ def test_one_way_that_works_is_enough(tmp_path: Path) -> None:
     bell.ring([REFUSED], NOW)
     bell.ring([REFUSED], NOW)
     assert told(tmp_path) == [REFUSED.text]
+
+
+def test_when_the_network_is_down_fifty_mailboxes_are_not_fifty_messages(tmp_path: Path) -> None:
+    bell = Bell(tmp_path / "alarms.json", command(tmp_path))
+    lost = [Alarm(f"failed:read:{n}", f"邮箱 {n} 一直不正常") for n in range(50)]
+    for seconds in range(0, 600, 10):
+        bell.ring(lost[: 1 + seconds // 10], NOW + timedelta(seconds=seconds))
+    (first, *rest) = (tmp_path / "told").read_text(encoding="utf-8").split("现在的状况：mailflow status")[:-1]
+    assert (first.count("邮箱"), len(rest), "".join(rest).count("邮箱")) == (1, 1, 30)
+    bell.ring([], NOW + timedelta(minutes=10))
+    assert len(told(tmp_path)) == 31 + 31, "that they are well again is one message, too"
+
+
+def test_what_was_told_in_the_future_is_told_again(tmp_path: Path) -> None:
+    """The clock was put back."""
+    bell = Bell(tmp_path / "alarms.json", command(tmp_path))
+    bell.ring([REFUSED], NOW + timedelta(days=1000))
+    bell.ring([REFUSED], NOW)
+    assert told(tmp_path) == [REFUSED.text, REFUSED.text]
+
+
+def test_a_command_that_leaves_something_running_has_rung(tmp_path: Path) -> None:
+    """As a script does that plays a sound in the background, which holds the outputs open."""
+    script = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(5)'])"
+    bell = Bell(tmp_path / "alarms.json", (sys.executable, "-c", script))
+    bell.ring([REFUSED], NOW)
+    assert not bell.failed
+
+
+def test_a_command_that_hangs_is_ended_with_all_that_it_began(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mailflow.alarm.PATIENCE", 2.0)
+    pid = tmp_path / "pid"
+    bell = Bell(tmp_path / "alarms.json", ("sh", "-c", f"sleep 600 & echo $! > '{pid}'; wait"))
+    bell.ring([REFUSED], NOW)
+    assert "timed out" in bell.failed
+    begun = Path(f"/proc/{pid.read_text().strip()}")
+    eventually("it has ended", lambda: not begun.exists() or "\nState:\tZ" in (begun / "status").read_text())
+    bell.command = command(tmp_path)
+    bell.ring([REFUSED], NOW + timedelta(minutes=1))
+    assert told(tmp_path) == [REFUSED.text]
+
+
+def test_the_account_that_alarms_go_by_is_left_alone_when_it_is_refused(tmp_path: Path) -> None:
+    """Each ring would be one try more."""
+    with SmtpServer(user="m", password="right") as server:
+        sender = partial(SmtpSender, "127.0.0.1", server.port, "plain", "m", lambda: "wrong")
+        gate = Gate("alarm", tmp_path / "refused", lambda: "wrong", lambda: NOW)
+        bell = Bell(
+            tmp_path / "alarms.json", post=Post(sender, "m@t.example", "m@t.example", ("i@t.example",), gate.passing)
+        )
+        for second in range(0, 60, 10):
+            bell.ring([REFUSED], NOW + timedelta(seconds=second))
+        assert "RefusedError" in bell.failed
+        assert len(server.logins) == 1
 
 
 @pytest.mark.parametrize(
@@ -100,6 +164,13 @@ def test_a_password_that_ends_is_told_in_advance(ends: date | None, said: str | 
     found = expiring("邮箱 support 的密码", ends, date(2026, 11, 20))
     assert [said in alarm.text for alarm in found if said] == ([True] if said else [])
     assert bool(found) == (said is not None)
+
+
+def test_a_sign_in_that_ends_says_what_to_do() -> None:
+    (found,) = expiring("邮箱 support 的登录", date(2026, 11, 25), date(2026, 11, 20), SIGN_IN)
+    assert "还有 5 天到期" in found.text
+    assert "mailflow login" in found.text
+    assert "password_expires" not in found.text
 
 
 def test_weekly_until_the_last_week_and_then_daily() -> None:

@@ -254,6 +254,37 @@ def test_a_password_comes_from_a_file_without_its_line_end(tmp_path: Path) -> No
         box.password()
 
 
+def test_a_password_file_that_cannot_be_read_says_why_and_what_to_do(tmp_path: Path) -> None:
+    box = read(tmp_path, SECRET.format('file = "pw"')).mailboxes[0]
+    path = tmp_path / "pw"
+    with pytest.raises(UserError, match=f"读不到密码文件 {path}：没有这个文件。请建好它，里面只写密码或密钥，权限 600"):
+        box.password()
+    path.write_bytes("密码".encode("utf-16"))
+    with pytest.raises(UserError, match="它不是 UTF-8 的文本"):
+        box.password()
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(UserError, match="它是文件夹"):
+        box.password()
+
+
+def test_an_account_is_who_gives_out_the_uids(tmp_path: Path) -> None:
+    def account(url: str) -> str:
+        text = SMALL.replace('url = "maildir:var/inbox"', f'url = "{url}"\npassword_env = "X"')
+        return read(tmp_path, text).mailboxes[0].account
+
+    same = (
+        "imaps://a@t.example@mx.example",
+        "imap://A@t.example@MX.example/INBOX",
+        "imap://a@t.example@mx.example:1143/x",
+    )
+    assert {account(url) for url in same} == {"imap://a@t.example@mx.example"}
+    others = ("imap://b@t.example@mx.example", "imap://a@t.example@mx2.example", "ews://a@t.example@mx.example")
+    assert len({account(url) for url in (same[0], *others)}) == 4
+    assert account("ews://a@t.example@mx.example") == account("ews://a@t.example@mx2.example") == "ews://a@t.example"
+    assert read(tmp_path, SMALL).mailboxes[0].account == "maildir"
+
+
 def test_a_store_url_is_not_shown(tmp_path: Path) -> None:
     config = read(tmp_path, '[mailflow]\nstore = "postgresql://u:s3cret@h/d"\n' + SMALL)
     assert config.main.store == "postgresql://u:s3cret@h/d"
@@ -272,6 +303,24 @@ def test_settings_are_what_decisions_depend_on(tmp_path: Path) -> None:
     assert settings.domain == "example.com"
     assert settings.mailboxes["support"].authserv_ids == ("mx.example.com",)
     assert settings.mailboxes["support"].customers is False
+
+
+def test_an_idn_address_is_one_however_it_is_written(tmp_path: Path) -> None:
+    idn = SMALL.replace("support@example.com", "support@例子.example").replace(
+        'url = "maildir:var/inbox"', 'url = "imaps://Support%40xn--fsqu00a.example@h"\npassword_env = "A"'
+    )
+    config = read(tmp_path, idn)
+    assert config.send.address == "support@例子.example"
+    assert config.settings().own_addresses == ("support@xn--fsqu00a.example",)
+    assert config.settings().domain == "xn--fsqu00a.example", "which stands in the Message-ID"
+
+
+def test_nobody_sends_or_is_told_under_a_name_that_servers_refuse(tmp_path: Path) -> None:
+    said = problems(tmp_path, SMALL.replace("support@example.com", "支持@example.com"))
+    assert ["没有可用的邮箱地址" in one for one in said] == [True]
+    alarm = '[alarm]\nto = ["运维@corp.example"]\n[alarm.send]\nurl = "smtp://h"\nfrom = "m@corp.example"\n'
+    assert "'运维@corp.example' 不是邮箱地址" in "".join(problems(tmp_path, f"{SMALL}\n{alarm}"))
+    assert read(tmp_path, f"{SMALL}\n{alarm.replace('运维@corp', 'it@例子')}").alarm.to == ("it@例子.example",)
 
 
 def test_settings_know_public_holidays_and_make_up_days(tmp_path: Path) -> None:
@@ -339,6 +388,20 @@ def test_another_cloud_is_named_by_its_authority_and_its_graph(tmp_path: Path) -
 def test_what_is_wrong_with_oauth_is_said(tmp_path: Path, old: str, new: str, said: str) -> None:
     assert old in OFFICE
     assert said in "\n".join(problems(tmp_path, OFFICE.replace(old, new, 1)))
+
+
+def test_alarms_may_go_by_oauth_as_well(tmp_path: Path) -> None:
+    alarm = '[alarm]\nto = ["it@corp.example"]\n[alarm.send]\nurl = "graph://m@corp.example"\noauth = "microsoft"\n'
+    alarm += 'from = "m@corp.example"\n'
+    assert read(tmp_path, f"{OFFICE}\n{alarm}").alarm.send
+    assert "还要有 [oauth.microsoft]" in "".join(problems(tmp_path, f"{SMALL}\n{alarm}"))
+
+
+@pytest.mark.parametrize("place", ["mailbox", "app"])
+def test_one_source_of_a_secret_is_enough(tmp_path: Path, place: str) -> None:
+    text = SECRET.format('file = "b"') if place == "mailbox" else OFFICE
+    (problem,) = problems(tmp_path, text.replace("password_file", 'password_env = "A"\npassword_file'))
+    assert "password_env 和 password_file 只能写一个" in problem
 
 
 def test_what_a_mailbox_believes_goes_into_the_mapping(tmp_path: Path) -> None:

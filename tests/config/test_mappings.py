@@ -149,6 +149,12 @@ CHANGES = [
         '"LiSi@Tech.example"',
         "people.toml:17: 地址 LiSi@Tech.example 已经是 李四",
     ),
+    (
+        "people.toml",
+        '"zhaoliu@sales.example"',
+        '"wang@例子.example"]\nrole = "sales"\n\n[[person]]\nname = "新人"\naddresses = ["WANG@xn--fsqu00a.example"',
+        "people.toml:22: 地址 WANG@xn--fsqu00a.example 已经是 赵六",
+    ),
     ("people.toml", '"zhaoliu@sales.example"', "", "people.toml:17: 赵六 至少要有一个邮箱地址"),
     (
         "people.toml",

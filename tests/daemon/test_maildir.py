@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 from collections.abc import Callable
@@ -25,6 +26,23 @@ def answer(path: Path, number: str, text: str) -> None:
     page.cell(row + 1, rows[heading].index("决定") + 1, text)
     book.save(path)
     book.close()
+
+
+def test_a_mailbox_whose_account_is_another_one_is_not_read_and_stops_no_other(tmp_path: Path) -> None:
+    office = Office(tmp_path)
+    office.deliver(report("以前的事"))
+    assert office.once().code == 0
+    imap = 'url = "imap://support@127.0.0.1:9"\npassword_env = "HOME"'
+    office.configure({"support": imap, "other": 'url = "maildir:inbox"'}, 'url = "maildir:sent"')
+    with Service(office) as service:
+        eventually("it is shown", lambda: service.state("read:support") == "failed")
+        said = "邮箱“support”以前是 maildir，现在是 imap://support@127.0.0.1：UID 不能混用"
+        assert said in office.run("status").out
+        office.deliver(report("第一件事"))
+        eventually("the other one is read", lambda: has(office.sheet, office, "第一件事"))
+        assert service.end() < 5
+    assert "mailbox_failed" in service.log()
+    assert "Traceback" not in service.log()
 
 
 def test_a_day_of_the_daemon(tmp_path: Path) -> None:
@@ -57,6 +75,10 @@ def test_a_day_of_the_daemon(tmp_path: Path) -> None:
         assert office.run("rebuild", "--check").code == 0
         assert office.run("status").code == 0, office.run("status").out
         assert service.end() < 5
+    status = office.run("status")
+    assert status.code == 1
+    assert re.search(r"守护进程：没有运行，20\d\d-\S+ \S+ 停下了", status.out), status.out
+    assert "mailflow_up 0" in office.run("status", "--prometheus").out
     assert "Traceback" not in service.log()
     assert len({mail["Message-ID"] for mail in office.sent()}) == len(office.sent())
     office.nothing_lost()

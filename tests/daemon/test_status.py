@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from mailflow.health import AGAIN, RECONCILE, Board, Health
+from mailflow.logins import Refused, RefusedError
 from mailflow.status import METRICS, healthy, metrics
+from mailflow.store import Store
 from tests.faults.office import Office, report
 from tests.stories.forks import ROOT
+from tests.transports.memory import MemoryMailbox, MemoryServer
 
 NOW = datetime(2026, 11, 20, 2, tzinfo=UTC)
 
@@ -78,7 +83,14 @@ def test_what_needs_a_person_is_said_and_is_the_exit_status(tmp_path: Path, read
     assert "mailflow_healthy 0" in office.run("status", "--prometheus").out
 
 
-@pytest.mark.parametrize("written", ["", "[]", "{}", '{"at": "x", "parts": {}}', '{"at": 5}'])
+@pytest.mark.parametrize(
+    "written",
+    [
+        "", "[]", "{}", '{"at": "x", "parts": {}}', '{"at": 5}', '{"at": "2026-11-20T02:00:00+00:00", "by": "ru',
+        '{"at": "2026-11-20T02:00:00+00:00", "by": "run", "parts": {"send": {"state": 5}}}',
+        '{"at": "2026-11-20T02:00:00+00:00", "by": "run", "parts": {"send": {"since": "2026-11-20"}}}',
+    ],
+)  # fmt: skip
 def test_a_status_that_cannot_be_read_is_none(tmp_path: Path, written: str) -> None:
     office = Office(tmp_path)
     assert office.once().code == 0
@@ -113,7 +125,7 @@ def test_the_manual_has_every_metric() -> None:
     assert re.findall(r"^\| `(mailflow_\w+)` \|", manual, re.MULTILINE) == list(METRICS)
     box: dict[str, Any] = {"missing": 0, "silent": False, "lag": 1, "last_day": 1, "usual_day": 2.0, "on_server": 3}
     box |= dict.fromkeys(("last_mail", "last_ok", "reconciled"), NOW.isoformat())
-    part = {"state": "ok", "failures": 0}
+    part = {"state": "ok", "failures": 0, "next": NOW.isoformat()}
     found: dict[str, Any] = {
         "daemon": {"running": True, "current": True, "at": NOW.isoformat(), "parts": {"send": part}, "late": []},
         "mailboxes": {"support": box}, "mails": {"support": 1}, "notices": {"sent": 1}, "blocked": [], "held": 0,
@@ -126,26 +138,72 @@ def test_the_manual_has_every_metric() -> None:
 def test_a_mailbox_is_compared_every_few_hours_and_sooner_while_mail_is_missing() -> None:
     health = Health()
     assert health.reconciliation_due(NOW)
-    health.reconciled = NOW.isoformat()
+    health.reconciled = NOW
     assert not health.reconciliation_due(NOW + RECONCILE / 2)
     assert health.reconciliation_due(NOW + RECONCILE)
     health.missing = 1
     assert health.reconciliation_due(NOW + AGAIN)
+    health.reconciled = NOW + timedelta(days=1000)
+    assert health.reconciliation_due(NOW), "what lies in the future was written when the clock was wrong"
 
 
-def test_a_part_that_says_nothing_any_more_hangs(tmp_path: Path) -> None:
-    hour = timedelta(hours=1)
+def test_a_comparison_that_was_cut_goes_on_where_it_was_also_after_a_restart(tmp_path: Path) -> None:
+    """A mailbox of 50,000 mails on a thin line would else be listed from the start for ever."""
     board = Board(tmp_path / "status.json", "run")
-    board.begin(["publish"], NOW)
-    board.part("publish").ok(NOW - 3 * hour)  # by the run before this one
-    assert board.alarms(NOW + hour / 2, hour) == []
-    (alarm,) = board.alarms(NOW + hour, hour)
-    assert "更新工作簿从" in alarm.text
+    assert [board.part("read:a").relists() for _ in range(3)] == [True, False, False]
+    board.write(NOW)
+    health = Board.after_the_last(tmp_path / "status.json", "run").part("read:a")
+    health.begin()
+    assert (health.reconciliation_due(NOW), health.relists()) == (True, False)
+    with closing(Store.open(None, tmp_path)) as store:
+        health.reconcile(store, MemoryMailbox("a", MemoryServer()), NOW, lambda: None)
+    assert health.relists()
+
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.mark.parametrize("how", ["ok", "failed", "starting"])
+def test_a_part_that_says_nothing_any_more_hangs(tmp_path: Path, how: str) -> None:
+    """Also while it is tried again, and in its very first connection."""
+    board = Board(tmp_path / "status.json", "run")
+    health = board.part("read:a")
+    if how == "ok":
+        health.ok(NOW - 3 * HOUR)  # by the run before this one
+    elif how == "failed":
+        health.failed(NOW - HOUR / 4, OSError("away"))
+    board.begin(["read:a"], NOW)
+    assert board.alarms(NOW + HOUR / 2, HOUR, UTC) == []
+    late = [alarm for alarm in board.alarms(NOW + HOUR, HOUR, UTC) if alarm.key == "late:read:a"]
+    assert ["邮箱 a 从 2026-11-20 02:00 起没有动静" in alarm.text for alarm in late] == [True]
+    health.alive(NOW + HOUR)
+    assert not health.late(NOW + HOUR, HOUR)
+
+
+def test_a_part_that_waits_as_long_as_it_said_does_not_hang() -> None:
+    health = Health()
+    health.ok(NOW, rest=7200)  # poll = 7200
+    assert not health.late(NOW + 2 * HOUR, HOUR)
+    assert health.late(NOW + 3 * HOUR, HOUR)
+    assert health.late(NOW - timedelta(days=400), HOUR), "what lies far ahead was written when the clock was wrong"
+
+
+def test_a_part_that_hangs_is_shown_and_is_the_exit_status(tmp_path: Path) -> None:
     office = Office(tmp_path / "office")
     assert office.once().code == 0
-    rewritten(office, by="run", read={"last_ok": ago(61)})
-    status = office.run("status")
-    assert (status.code, "收信 support：没有动静，可能卡住了" in status.out) == (1, True), status.out
+    for state in ("ok", "starting"):
+        rewritten(office, by="run", at=ago(0), read={"state": state, "next": ago(61)})
+        status = office.run("status")
+        assert (status.code, "收信 support：没有动静，可能卡住了" in status.out) == (1, True), status.out
+
+
+def test_a_fault_from_the_future_begins_now(tmp_path: Path) -> None:
+    """The clock was wrong when it began: it must not be silent until then."""
+    board = Board(tmp_path / "status.json", "run")
+    board.part("send").failed(NOW + timedelta(days=1000), OSError("away"))
+    board.part("send").failed(NOW, OSError("away"))
+    assert board.part("send").since == NOW
+    assert [alarm.key for alarm in board.alarms(NOW + HOUR, HOUR, UTC)] == ["failed:send", "late:send"]
 
 
 def test_a_restart_knows_since_when_something_fails_and_rings_no_all_clear(tmp_path: Path) -> None:
@@ -155,9 +213,33 @@ def test_a_restart_knows_since_when_something_fails_and_rings_no_all_clear(tmp_p
     board.part("read:gone").failed(NOW, OSError("away"))
     board.write(NOW)
     after = Board.after_the_last(path, "run")
-    after.begin(["read:a", "send"], NOW)
+    after.begin(["read:a", "send"], NOW + 2 * HOUR)
     after.part("read:a").begin()
     assert after.parts.keys() == {"read:a", "send"}
-    (alarm,) = after.alarms(NOW + timedelta(hours=2), timedelta(hours=1))
+    (alarm,) = after.alarms(NOW + 2 * HOUR, HOUR, UTC)
     assert alarm.key == "failed:read:a"
-    assert after.part("read:a").since == NOW.isoformat()
+    assert after.part("read:a").since == NOW
+
+
+def test_a_status_that_cannot_be_written_is_complained_of_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    board = Board(tmp_path / "gone" / "status.json", "run")
+    for _ in range(3):
+        board.write(NOW)
+    assert capsys.readouterr().err.count("store_failed") == 1
+    (tmp_path / "gone").mkdir()
+    board.write(NOW)
+    assert [path.name for path in (tmp_path / "gone").iterdir()] == ["status.json"]
+
+
+def test_a_refused_login_is_told_with_all_that_a_person_wants_to_know(tmp_path: Path) -> None:
+    board = Board(tmp_path / "status.json", "run")
+    known = Refused("imaps://u@h:993", NOW - HOUR, 3, NOW, NOW + HOUR, "ab12", "LOGIN failed")
+    board.part("read:a").failed(NOW, RefusedError(known, tried=True))
+    (alarm,) = board.alarms(NOW, HOUR, ZoneInfo("Asia/Shanghai"))
+    assert alarm.key == "refused:read:a"
+    assert alarm.text.startswith(
+        "邮箱 a 登录被拒绝（自 2026-11-20 09:00，已试 3 次，2026-11-20 11:00 以后再试）：LOGIN"
+    )
+    assert "换了密码会自己发现" in alarm.text

@@ -113,6 +113,7 @@ SENDS = {
     "outbox.py": "the way out of every notice",
     "smtp.py": "smtplib itself",
     "copied.py": "a sender that hands on to a sender",
+    "graph.py": "httpx sends each request; mail goes only where GraphSender says",
     "alarm.py": "no notice: it goes to whoever runs the machine, past the very parts that it is about",
 }
 """Who calls `send`, and why."""

@@ -1,0 +1,153 @@
+"""Proof of life where it is hardest (promise 12): threads that die or hang, clocks put back, alarms that hang."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import schedule
+
+from mailflow import config
+from mailflow.app import App, utc_now
+from mailflow.daemon import BEAT, Daemon, beat
+from mailflow.transports.base import Mailbox
+from mailflow.transports.maildir import MaildirMailbox
+from tests.daemon.service import Service, has
+from tests.faults.office import Office, eventually, report
+
+
+def watched(daemon: Daemon, look: Callable[[], None]) -> None:
+    """Runs the daemon in this thread until `look` has seen what it wants to see."""
+    failed: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            look()
+        except BaseException as error:  # noqa: BLE001  told below
+            failed.append(error)
+        daemon.stop.set()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    daemon.run()
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+    thread.join()
+    daemon.app.store.close()
+    assert failed == []
+
+
+class Moody(MaildirMailbox):
+    """Ends the thread that reads it, in ways that no transport may."""
+
+    faults: list[BaseException]
+
+    def uids(self) -> tuple[str, str, set[str]]:
+        if self.faults:
+            raise self.faults.pop()
+        return super().uids()
+
+    def close(self) -> None:
+        super().close()
+        if self.faults:
+            raise RuntimeError("close() raises")
+
+
+def test_a_reader_that_dies_is_shown_and_begins_anew(tmp_path: Path) -> None:
+    office = Office(tmp_path)
+    faults: list[BaseException] = [SystemExit("a library ends the process"), MemoryError()]
+
+    class Faulty(App):
+        def mailbox(self, box: config.Mailbox) -> Mailbox:
+            mailbox = Moody(box.name, office.inbox)
+            mailbox.faults = faults
+            return mailbox
+
+    daemon = Daemon(Faulty(config.load(tmp_path / "config.toml")))
+    part = daemon.board.part("read:support")
+
+    def look() -> None:
+        eventually("it is shown", lambda: "close() raises" in part.error)
+        eventually("the second one, too", lambda: "a library ends the process" in part.error)
+        eventually("it reads again", lambda: part.state == "ok")
+        office.deliver(report("第一件事"))
+        eventually("and on", lambda: has(office.sheet, office, "第一件事"))
+
+    watched(daemon, look)
+
+
+def test_a_store_that_hangs_is_shown_and_alarms_are_rung(tmp_path: Path) -> None:
+    """The pulse waits for it; that the daemon is alive, and what hangs, is told all the same."""
+    office = Office(tmp_path)
+    office.once()
+    app = App.of(tmp_path / "config.toml")
+    daemon = Daemon(app)
+    goes_on = threading.Event()
+
+    def hangs() -> bool:
+        return daemon.board.part("tick").late(utc_now(), timedelta(seconds=1))
+
+    def look() -> None:
+        eventually("it runs", lambda: daemon.board.part("tick").state == "ok")
+        daemon._give(goes_on.wait)
+        eventually("the pulse waits", hangs, 60)
+        written, rung = app.status_file.stat().st_mtime_ns, daemon.board.part("alarm").last_ok
+        eventually("it says that it is alive", lambda: app.status_file.stat().st_mtime_ns > written)
+        eventually("alarms are rung", lambda: daemon.board.part("alarm").last_ok != rung)
+        assert office.status()["daemon"]["running"]
+        goes_on.set()
+        eventually("it goes on", lambda: not hangs())
+
+    watched(daemon, look)
+
+
+def test_a_store_that_hangs_does_not_keep_it_from_ending(tmp_path: Path) -> None:
+    office = Office(tmp_path)
+    office.once()
+    app = App.of(tmp_path / "config.toml")
+    daemon = Daemon(app)
+    never = threading.Event()
+
+    def look() -> None:
+        eventually("it runs", lambda: daemon.board.part("read:support").state == "ok")
+        daemon._give(never.wait)
+        office.deliver(report("第一件事"))
+        eventually("a reader waits for it", lambda: daemon._tasks.qsize() > 0)
+
+    watched(daemon, look)
+    never.set()
+
+
+def test_a_clock_that_is_put_back_does_not_stop_the_pulse() -> None:
+    pulse, ran = schedule.Scheduler(), list[int]()
+    pulse.every(BEAT).seconds.do(ran.append, 1)
+    beat(pulse)
+    assert ran == []
+    (job,) = pulse.jobs
+    assert job.next_run
+    job.next_run += timedelta(hours=8)  # as it looks when the clock was put back by as much
+    beat(pulse)
+    beat(pulse)
+    assert ran == [1], "once, and then by the new time"
+
+
+def test_an_alarm_command_that_hangs_holds_nothing_up(tmp_path: Path) -> None:
+    office = Office(tmp_path)
+    config_file = tmp_path / "config.toml"
+    hang = f'[alarm]\ncommand = ["{sys.executable}", "-c", "import time; time.sleep(30)"]\n'
+    expired = config_file.read_text(encoding="utf-8").replace("poll = 1", "poll = 1\npassword_expires = 2026-01-01")
+    config_file.write_text(f"{expired}\n{hang}", encoding="utf-8")
+    with Service(office) as service:
+        eventually("the alarm rings", lambda: "key='expires:邮箱 support 的密码'" in service.log())
+        before = office.status()["daemon"]
+        eventually("it says that it is alive", lambda: office.status()["daemon"]["at"] > before["at"])
+        office.deliver(report("第一件事"))
+        eventually("and works", lambda: has(office.sheet, office, "第一件事"))
+        assert service.parts()["alarm"]["state"] == "starting", "it hangs still"
+        assert service.end() < 5
+    assert "Traceback" not in service.log()
