@@ -6,7 +6,7 @@ Not cProfile, which makes Python code twice as dear and C code no dearer: its sh
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any
@@ -20,12 +20,13 @@ Doors = Sequence[tuple[str, object, tuple[str, ...]]]
 REST = "rest: commit, log, loop"
 INTAKE: Doors = (
     ("transport: fetching", intake, ("waiting",)),
-    ("message: bytes to text", message, ("read", "resend_digest")),
+    ("message: bytes to text", message, ("read", "read_in_steps", "resend_digest")),
     ("kinds: text to reading", kinds, ("read",)),
-    ("policies: deciding", policies, ("decide",)),
+    ("policies: sender, letter", policies, ("read", "read_in_steps")),
+    ("policies: deciding", policies, ("decide_letter",)),
     ("views: workbooks concerned", views, ("touched",)),
-    ("store: the book's questions", StoreBook, ("get", "find", "register")),
-    ("store: mails, facts, rows", Writer, ("add_mail", "put", "flush", "touch", "set_cursor")),
+    ("store: the book's questions", StoreBook, ("get", "find", "find_each", "register")),
+    ("store: mails, facts, rows", Writer, ("expect_mails", "add_mail", "put", "flush", "touch", "set_cursor")),
     ("store: known, mapping", Reader, ("known", "mapping")),
 )
 
@@ -77,11 +78,12 @@ class Layers:
 
         return door
 
-    def _steps(self, layer: str, steps: Iterator[Any]) -> Iterator[Any]:
+    def _steps(self, layer: str, steps: Iterator[Any]) -> Generator[Any, None, Any]:
         """An iterator works when it is asked, not when it is made."""
         while True:
-            with self._open(layer):
-                step = next(steps, None)
-            if step is None:
-                return
+            try:
+                with self._open(layer):
+                    step = next(steps)
+            except StopIteration as end:
+                return end.value
             yield step

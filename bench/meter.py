@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -47,10 +48,16 @@ def cost(work: Work) -> Cost:
     return Cost(time.process_time() - cpu, time.perf_counter() - wall)
 
 
-def in_turns(rounds: int, works: Mapping[str, Callable[[], Cost]]) -> dict[str, Cost]:
-    """The medians of `rounds` costs of each, taken A B A B, so that what the machine does meanwhile hits all alike."""
+def in_turns(rounds: int, works: Mapping[str, Callable[[], Cost]], seconds: float = math.inf) -> dict[str, Cost]:
+    """The medians of `rounds` costs of each, taken A B A B, so that what the machine does meanwhile hits all alike.
+
+    After `seconds` no further round is begun.
+    """
     taken: dict[str, list[Cost]] = {name: [] for name in works}
-    for _ in range(rounds):
+    until = time.monotonic() + seconds
+    for number in range(rounds):
+        if number and time.monotonic() > until:
+            break
         for name, work in works.items():
             taken[name].append(work())
     return {name: median(costs) for name, costs in taken.items()}

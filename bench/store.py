@@ -95,6 +95,7 @@ def _kept(mails: Sequence[Delivered], rows: Sequence[Mail]) -> Cost:
         for first in range(0, len(mails), MAX_BATCH_MAILS):
             last = first + MAX_BATCH_MAILS
             with store.write() as tx:
+                tx.expect_mails(_BOX, _FOLDER, "1", [str(number) for number in range(first, last)])
                 for number, mail in enumerate(mails[first:last], start=first):
                     tx.add_mail(_BOX, _FOLDER, "1", str(number), mail.received, mail.raw)
                 tx.put(rows[first:last])

@@ -9,21 +9,24 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Mapping as Mapped
 from datetime import datetime
 from functools import lru_cache
+from itertools import chain, groupby, islice
 from types import MappingProxyType
 from typing import Literal, Protocol
 
 from mailflow import journal, mappings, policies, views
-from mailflow.core.book import Overlay
+from mailflow.core.book import Answers, Overlay
 from mailflow.core.facts import CellChange, Fact, MailFact, MappingFact, Signatures
 from mailflow.core.mapping import Mapping, Settings
 from mailflow.core.outcome import Outcome
 from mailflow.core.records import Mail
+from mailflow.core.steps import side_by_side
 from mailflow.errors import MailflowError, UserError
 from mailflow.message.auth import senders
+from mailflow.policies.letter import Letter
 from mailflow.store import Reader, Store, Writer
 from mailflow.transports.base import Batch, Mailbox, Place
 
@@ -53,27 +56,30 @@ def take_in(
     checker: Checker | None = None,
     *,
     everything: bool = False,
+    account: str | None = None,
 ) -> Tally:
     """Takes in everything that waits in `mailbox`, batch by batch. `after`: leave, seen, or move:FOLDER.
 
     `unreadable` is told the UIDs that are there and that nobody hands out. `checker` checks signatures, if wanted.
-    `everything`: as for `waiting`.
+    `everything` and `account`: as for `waiting`.
 
     Raises TransientError, PermanentError or AuthError of the mailbox or the store; what was committed stays.
     """
     tally: Tally = Counter()
-    for batch in waiting(store, mailbox, everything=everything):
-        tally += commit(store, mailbox.name, batch, after, checked(store, mailbox.name, batch, checker))
+    for batch in waiting(store, mailbox, everything=everything, account=account):
+        tally += commit(store, mailbox.name, batch, after, checked(store, mailbox.name, batch, checker), account)
         if batch.unreadable:
             unreadable(batch.unreadable)
     file_away(store, mailbox)
     return tally
 
 
-def waiting(store: Store, mailbox: Mailbox, *, everything: bool = False) -> Iterable[Batch]:
+def waiting(store: Store, mailbox: Mailbox, *, everything: bool = False, account: str | None = None) -> Iterable[Batch]:
     """The batches that wait. Each must be committed before the next one is asked for.
 
     `everything`: whatever the cursor says, all that the server has is compared with what is kept (mail.md §1.3).
+    `account`: who stands behind the mailbox's name. `commit` writes it down; here it is noted for a store of before,
+    once the server has answered.
     """
 
     def known(folder: str, uidvalidity: str, uids: Sequence[str]) -> set[str]:
@@ -81,19 +87,26 @@ def waiting(store: Store, mailbox: Mailbox, *, everything: bool = False) -> Iter
             return reader.known(mailbox.name, folder, uidvalidity, uids)
 
     with store.read() as reader:
-        cursor = None if everything else reader.cursor(mailbox.name)
-    return mailbox.batches(cursor, known)
+        cursor, noted = reader.cursor(mailbox.name), reader.account(mailbox.name)
+    batches = iter(mailbox.batches(None if everything else cursor, known))
+    if account is None or noted is not None or cursor is None:
+        return batches
+    first = list(islice(batches, 1))
+    with store.write() as tx:
+        tx.keep_account(mailbox.name, account)
+    return chain(first, batches)
 
 
-def missing(store: Store, mailbox: Mailbox) -> tuple[int, int]:
-    """How many mails the server has now, and how many of them are not kept: none, or something is wrong (promise 3)."""
+def missing(store: Store, mailbox: Mailbox) -> tuple[int, set[str]]:
+    """How many mails the server has now, and those of them that are not kept: none, but for what has come since the
+    last poll, or something is wrong (promise 3)."""
     folder, uidvalidity, uids = mailbox.uids()
     listed = sorted(uids)
-    lost = 0
+    lost: set[str] = set()
     with store.read() as reader:
         for start in range(0, len(listed), _AT_ONCE):
             chunk = listed[start : start + _AT_ONCE]
-            lost += len(chunk) - len(reader.known(mailbox.name, folder, uidvalidity, chunk))
+            lost.update(set(chunk) - reader.known(mailbox.name, folder, uidvalidity, chunk))
     return len(listed), lost
 
 
@@ -120,39 +133,73 @@ def checked(store: Store, mailbox: str, batch: Batch, checker: Checker | None) -
     return found
 
 
-def commit(store: Store, mailbox: str, batch: Batch, after: str, signatures: Checked = MappingProxyType({})) -> Tally:
-    """One batch, one transaction: all of it, or after a kill at any instant none of it."""
+def commit(
+    store: Store,
+    mailbox: str,
+    batch: Batch,
+    after: str,
+    signatures: Checked = MappingProxyType({}),
+    account: str | None = None,
+) -> Tally:
+    """One batch, one transaction: all of it, or after a kill at any instant none of it.
+
+    `account` holds the mailbox's name from its first batch on: one that never let anybody in holds none.
+    """
     started = time.monotonic()
     with store.write() as tx:
-        mapping = in_force(tx)
-        book = Overlay(tx.book)
-        taken: set[int] = set()
-        for mail in batch.mails:
-            place = mail.place
-            fact = tx.add_mail(
-                mailbox, place.folder, place.uidvalidity, place.uid, mail.received, mail.raw, signatures.get(place)
-            )
-            if fact is None:
-                continue
-            book.put(*decide(book, fact, mapping).entries)
-            taken.add(fact.seq)
-            if after != "leave":
-                tx.add_filing(mailbox, place.folder, place.uidvalidity, place.uid, after)
+        facts = list(_added(tx, mailbox, batch, signatures))
+        if after != "leave":
+            for fact in facts:
+                tx.add_filing(mailbox, fact.folder, fact.uidvalidity, fact.uid, after)
+        book = decide_all(Answers(tx.book), facts, in_force(tx))
         _keep(tx, book)
         tx.set_cursor(mailbox, batch.cursor)
-    if taken:
-        journal.batch_committed(mailbox=mailbox, mails=len(taken), seconds=time.monotonic() - started)
+        if account is not None:
+            tx.keep_account(mailbox, account)
+    if facts:
+        journal.batch_committed(mailbox=mailbox, mails=len(facts), seconds=time.monotonic() - started)
     for uid in batch.unreadable:
         journal.mail_unreadable(mailbox=mailbox, uid=uid)
     if batch.vanished:
         journal.mail_vanished(mailbox=mailbox, count=batch.vanished)
+    taken = {fact.seq for fact in facts}
     return Counter(str(row.disposition) for row in book.changes() if isinstance(row, Mail) and row.seq in taken)
 
 
-def decide(book: Overlay, fact: Fact, mapping: Mapping) -> Outcome:
+def _added(tx: Writer, mailbox: str, batch: Batch, signatures: Checked) -> Iterator[MailFact]:
+    """The facts of those mails of a batch that were not taken in before."""
+    for (folder, validity), mails in groupby(batch.mails, lambda mail: (mail.place.folder, mail.place.uidvalidity)):
+        group = list(mails)
+        tx.expect_mails(mailbox, folder, validity, [mail.place.uid for mail in group])
+        for mail in group:
+            found = signatures.get(mail.place)
+            if fact := tx.add_mail(mailbox, folder, validity, mail.place.uid, mail.received, mail.raw, found):
+                yield fact
+
+
+def decide_all(before: Answers, facts: Sequence[Fact], mapping: Mapping) -> Overlay:
+    """What comes of `facts`, one after the other, laid over the book `before` them.
+
+    The mails are all read first, side by side (core/steps.py); then what the book knows of them is looked up for all
+    at once. One that cannot be read is tried again when it is its turn, and set aside there.
+    """
+    register = before.register()
+    mails = [fact for fact in facts if isinstance(fact, MailFact)]
+    read = side_by_side(policies.read_in_steps(fact, register, mapping) for fact in mails)
+    letters = {fact.seq: one[0] for fact, one in zip(mails, read, strict=True) if not isinstance(one, Exception)}
+    policies.expect(before, list(letters.values()))
+    book = Overlay(before)
+    for fact in facts:
+        # A mail that comes after the registration of a project is read anew, with the register as it is then.
+        letter = letters.get(fact.seq) if book.register() is register else None
+        book.put(*decide(book, fact, mapping, letter).entries)
+    return book
+
+
+def decide(book: Overlay, fact: Fact, mapping: Mapping, letter: Letter | None = None) -> Outcome:
     """`policies.decide`; a mail on which our own code fails is set aside and stops nothing (promise 7)."""
     try:
-        return policies.decide(book, fact, mapping)
+        return policies.decide(book, fact, mapping, letter)
     except MailflowError:
         # The store's trouble, not the mail's: the whole batch is tried again.
         raise
@@ -286,5 +333,5 @@ def _keep(tx: Writer, book: Overlay) -> None:
     """Derived rows, outbox rows and dirty workbooks, in the transaction of their facts (promise 2)."""
     rows = list(book.changes())
     if rows:
-        tx.touch(views.touched(rows, book, tx.book))
+        tx.touch(views.touched(rows, book, book.base))
         tx.put(rows)

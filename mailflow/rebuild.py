@@ -3,34 +3,46 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Iterator
 
 from mailflow import intake, journal, views
-from mailflow.core.book import Overlay
-from mailflow.core.facts import MappingFact
+from mailflow.core.book import Answers
+from mailflow.core.facts import Fact, MailFact, MappingFact
 from mailflow.core.mapping import Mapping
 from mailflow.errors import MailflowError
 from mailflow.store import Reader, Store, Writer, compare, scratch
 
-CHUNK = 200
-"""Facts decided between two writes: bounds the memory, not the result."""
+CHUNK = 50
+CHUNK_BYTES = 8 * 1024 * 1024
+"""Facts, and bytes of mail, decided between two writes: bounds the memory, not the result."""
 
 
 def replay(source: Reader, target: Writer) -> int:
     """Decides all facts of `source` into `target`, whose derived state is empty. Returns how many facts there were."""
     mapping: Mapping | None = None
-    book = Overlay(target.book)
     count = 0
-    for count, fact in enumerate(source.facts(), start=1):
-        if isinstance(fact, MappingFact):
-            mapping = intake.mapping_of(fact)
+    for facts in _chunks(source.facts()):
+        if isinstance(facts[0], MappingFact):
+            mapping = intake.mapping_of(facts[0])
         if mapping is None:
-            raise MailflowError(f"第{fact.seq}号事实之前没有映射，数据不完整。")
-        book.put(*intake.decide(book, fact, mapping).entries)
-        if count % CHUNK == 0:
-            target.put(list(book.changes()))
-            book = Overlay(target.book)
-    target.put(list(book.changes()))
+            raise MailflowError(f"第{facts[0].seq}号事实之前没有映射，数据不完整。")
+        target.put(intake.decide_all(Answers(target.book), facts, mapping).changes())
+        count += len(facts)
     return count
+
+
+def _chunks(facts: Iterable[Fact]) -> Iterator[list[Fact]]:
+    """`facts` in groups, each under one mapping: one that is taken into use begins a group."""
+    group: list[Fact] = []
+    size = 0
+    for fact in facts:
+        if group and (len(group) == CHUNK or size > CHUNK_BYTES or isinstance(fact, MappingFact)):
+            yield group
+            group, size = [], 0
+        group.append(fact)
+        size += len(fact.raw) if isinstance(fact, MailFact) else 0
+    if group:
+        yield group
 
 
 def rebuild(store: Store) -> int:

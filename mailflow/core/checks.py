@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Generic, TypeVar, get_args
 
 from mailflow.core import grades
-from mailflow.core.address import is_address
+from mailflow.core.address import is_address, key_of
 from mailflow.core.mapping import Form, FormField, Kind, Pay, ProjectSeed
 from mailflow.core.people import Person, Role, bare_name
 from mailflow.core.register import place_of
@@ -101,14 +101,14 @@ def person_aliases(written: Written) -> Iterator[Problem]:
 
 
 def addresses(written: Written) -> Iterator[Problem]:
-    """Everybody has at least one, each belongs to one person, whatever its case (domain §1)."""
+    """Everybody has at least one, each belongs to one person, however it is spelt (domain §1)."""
     for entry in written.people:
         if not entry.value.addresses:
             yield entry.problem(f"{entry.value.name} 至少要有一个邮箱地址", "addresses")
         for address in entry.value.addresses:
             if not is_address(address):
                 yield entry.problem(f"{address!r} 不是邮箱地址，应写成 zhangsan@tech.example", "addresses")
-    written_down = ((a.casefold(), e, a) for e in written.people for a in e.value.addresses)
+    written_down = ((key_of(a), e, a) for e in written.people for a in e.value.addresses)
     for entry, address, first in _doubles(written_down):
         yield entry.problem(f"地址 {address} 已经是 {first.value.name} 的", "addresses")
 

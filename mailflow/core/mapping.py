@@ -180,11 +180,18 @@ class Pay(Model):
 
 
 class Reminders(Model):
-    """Deadlines in working days (domain §3, §5)."""
+    """Deadlines in working days (domain §3, §5), and how much is sent at most (mail.md §5)."""
 
     registration_every: int = Field(default=2, ge=1)
     registration_times: int = Field(default=3, ge=1)
     month_draft: bool = True
+    answers_per_thread: int = Field(default=10, ge=1)
+    """So many mails of one thread are answered in a day."""
+    answers_per_hour: int = Field(default=30, ge=1)
+    """So many mails of one correspondent; likewise in a day:"""
+    answers_per_day: int = Field(default=100, ge=1)
+    messages_per_hour: int = Field(default=600, ge=1)
+    """The brake for all that is sent to anybody."""
 
 
 class CalendarRule(Model):

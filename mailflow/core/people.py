@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
 
+from mailflow.core.address import key_of
 from mailflow.core.text import Way, fold, way
 
 Role = Literal[
@@ -81,14 +82,14 @@ class Roster:
         exact = {fold(p.name): (p,) for p in self.people if "(" in fold(p.name)}
         object.__setattr__(self, "_by_name", {n: tuple(ps.values()) for n, ps in by_name.items()} | exact)
         object.__setattr__(self, "_loosely", {n: tuple(ps.values()) for n, ps in loosely.items()})
-        object.__setattr__(self, "_by_address", {a.casefold(): p for p in self.people for a in p.addresses})
+        object.__setattr__(self, "_by_address", {key_of(a): p for p in self.people for a in p.addresses})
 
     def __iter__(self) -> Iterator[Person]:
         return iter(self.people)
 
     def by_address(self, address: str | None) -> Person | None:
-        """The person with this address (case does not matter), or None."""
-        return self._by_address.get(address.casefold()) if address else None
+        """The person with this address (however it is spelt), or None."""
+        return self._by_address.get(key_of(address)) if address else None
 
     def by_name(self, name: str) -> tuple[Person, ...]:
         """Everybody whom `name` may mean: name, suffix or alias, in folded form, then whatever its brackets.

@@ -358,10 +358,38 @@ class Notice:
     """Fixed beforehand, derived from the key, so that a repeat can be recognised."""
     in_reply_to: str | None = None
     """Message-ID of the mail that is answered."""
+    references: tuple[str, ...] = ()
+    """Those of its thread, the oldest first; the last one is what is answered (RFC 5322 §3.6.4)."""
 
     @property
     def key(self) -> str:
         return f"{self.matter}|{self.person}|{self.step}"
+
+
+@dataclass(frozen=True)
+class Answered:
+    """One mail that set off an automatic answer."""
+
+    time: datetime
+    thread: str
+    """Digest of the Message-ID that its thread began with."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Correspondent:
+    """Whose mail was answered when, as far as the caps on answers ask for it (mail.md §5, policies/flood.py)."""
+
+    table: ClassVar[str] = "correspondent"
+    indexed: ClassVar[tuple[str, ...]] = ()
+
+    who: str
+    """Roster name, or the address where the mail was not verified to be that person's."""
+    answered: tuple[Answered, ...] = ()
+    """The last ones, no more than a day allows."""
+
+    @property
+    def key(self) -> str:
+        return self.who
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -471,5 +499,5 @@ class Counter:
 
 ROW_TYPES: tuple[type[Row], ...] = (
     Mail, Project, Report, Case, Complaint, LedgerEntry, Month, Held, Due, Notice, Counter, Bounce,
-    CellNote, SheetNote,
+    CellNote, SheetNote, Correspondent,
 )  # fmt: skip

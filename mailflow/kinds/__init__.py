@@ -30,7 +30,7 @@ def read(message: Message, mapping: Mapping, register: Register, sender: Person 
     """How `message` is understood. `sender`: the roster person of its From address. Pure; never raises."""
     reading = read_subject(_sound(message.bare_subject), mapping, register, sender)
     text = _sound(message.text)
-    tables = [[[_sound(cell) for cell in row] for row in table] for table in message.tables]
+    tables = [[list(map(_sound, row)) for row in table] for table in message.tables]
     follows = message.is_reply or bool(message.in_reply_to or message.references or is_answer(message.thread_index))
     if kind := mapping.kinds_by_id.get(reading.kind or ""):
         fields = _fields(kind, mapping, message, text, tables)
@@ -42,8 +42,8 @@ def read(message: Message, mapping: Mapping, register: Register, sender: Person 
         fields = _brought(mapping, message, text, tables)
         more = (*reading.findings, *fields.findings)
         reading = reading.model_copy(update={**_said(fields), "vague": fields.vague, "findings": more})
-    if follows:
-        reading = reading.model_copy(update={"answer": parse_answer(text, mapping.words, mapping.roster)})
+    if follows and (answer := parse_answer(text, mapping.words, mapping.roster)):
+        reading = reading.model_copy(update={"answer": answer})
     return reading
 
 
@@ -57,6 +57,8 @@ def _fields(kind: Kind, mapping: Mapping, message: Message, text: str, tables: l
 
 def _sound(text: str) -> str:
     """Without lone surrogates, which no store and no JSON takes."""
+    if text.isascii():
+        return text
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:

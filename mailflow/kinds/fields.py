@@ -34,7 +34,7 @@ _TICKED = re.compile(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Fields:
     """What the fields of a mail say. `said`: every different value, as written, of fields that were given."""
 
@@ -70,17 +70,24 @@ def read_fields(kind: Kind, text: str, tables: Iterable[Iterable[Row]] = (), for
     in_body = _gathered(_in_body(labels, text, tables), labels)
     in_form = _gathered(form, labels)
     given = [found for r in kind.fields if (found := in_body.get(r.name) or in_form.get(r.name))]
-    values = {
-        found[0].rule.name: " / ".join(g.written for g in found) if found[1:] else found[0].value for found in given
-    }
-    needed = labels.required.union(rule.name for rule in labels.conditional if _needed(rule, values))
+    values: dict[str, str] = {}
+    said: dict[str, tuple[str, ...]] = {}
+    places: dict[str, str] = {}
+    for found in given:
+        name = found[0].rule.name
+        values[name] = " / ".join([g.written for g in found]) if found[1:] else found[0].value
+        said[name] = tuple([g.written for g in found])
+        places[name] = _places(in_body.get(name, []) + in_form.get(name, []))
+    needed = labels.required
+    if labels.conditional:
+        needed = needed.union([rule.name for rule in labels.conditional if _needed(rule, values)])
     return Fields(
         values=values,
-        said={found[0].rule.name: tuple(g.written for g in found) for found in given},
-        places={name: _places(in_body.get(name, []) + in_form.get(name, [])) for name in values},
-        missing=tuple(rule.name for rule in kind.fields if rule.name in needed and rule.name not in values),
-        vague=tuple(found[0].rule.name for found in given if found[1:] or _is_vague(found[0], needed)),
-        findings=(*(_conflict(f) for f in given if f[1:]), *_disagreements(in_body, in_form)),
+        said=said,
+        places=places,
+        missing=tuple([rule.name for rule in kind.fields if rule.name in needed and rule.name not in values]),
+        vague=tuple([found[0].rule.name for found in given if found[1:] or _is_vague(found[0], needed)]),
+        findings=(*[_conflict(f) for f in given if f[1:]], *(_disagreements(in_body, in_form) if in_form else ())),
     )
 
 
@@ -104,7 +111,7 @@ def _gathered(said: Iterable[Said], labels: Labels) -> dict[str, list[_Given]]:
             continue
         given = _Given(rule, written, _canonical(labels, rule, written), [place])
         known = found.setdefault(rule.name, [])
-        if same := next((other for other in known if _agree(given, other)), None):
+        if known and (same := next((other for other in known if _agree(given, other)), None)):
             same.places += [place] * (len(same.places) < _VALUES)
         elif len(known) < _VALUES:
             known.append(given)
@@ -120,7 +127,7 @@ def _agree(one: _Given, other: _Given) -> bool:
 
 
 def _places(given: list[_Given]) -> str:
-    return "、".join(dict.fromkeys(place for one in given for place in one.places))
+    return "、".join(dict.fromkeys([place for one in given for place in one.places]))
 
 
 def _conflict(given: list[_Given]) -> Finding:

@@ -31,7 +31,8 @@ _HINT = r"(?:\s*[（(](?P<hint>[^（）()]{0,60})[)）])?"
 _ENDS = r"*_\"'”’】\]］」』〗〕》〉>"
 _NO_LABEL = r":：∶﹕︰;；=＝|｜│\t，。！？!?（()）【】\[\]［］「」『』〖〗《》<>*_\"”"
 _START = re.compile(_BEGIN)
-_ORDINAL = re.compile(r"\d{1,2}(?:[.．]\d{1,2}){0,2}[\s、.．)）]")
+_NUMBER_OF_PROSE = re.compile(r"(?!\d{1,2}(?:[.．]\d{1,2}){0,2}[\s、.．)）])[0-9]")
+"""12号机房, and not 1.2 or 3、 before a label."""
 _COLON = re.compile(rf"{_BEGIN}(?P<head>[^{_NO_LABEL}]{{1,{_HEAD}}}+){_HINT}[\s{_ENDS}]*+[:：∶﹕︰]")
 """标签：, **标签：**, 1、标签：, 【标签】：, 标签（说明）："""
 _PLAIN = re.compile(
@@ -48,10 +49,11 @@ _INSIDE = re.compile(
     rf"(?P<label>{_WORD}{{2,16}}|{_WORD}(?:[ \u3000]{_WORD}){{1,5}})"
     r"(?:\s?[（(](?P<hint>[^（）()]{0,30})[)）])?\s?[*】\]]{0,3}[:：=＝]"
 )
-_COLONS = ":：∶﹕︰"
-_ASSIGNS = ":：=＝"
+_COLONS = "：:∶﹕︰"
+_ASSIGN = re.compile("[:：=＝]")
 _GAPS = ("\t", "  ", "\u3000", "|", "｜", "│")
 _TELLING = (*_COLONS, *_GAPS, "=", "＝")
+_WIDE_GAP = re.compile(r"[\t\u3000|｜│]|  ")
 _GAP = re.compile(r"[\t\u3000|｜│]|\s\s")
 _CELLS = re.compile(r"(?:[\u3000|｜│┃]|\s{2})[\s|｜│┃]*")
 _RULE = re.compile(r"[\s|｜│┃:+=\-─━═┄—┼╋├┤┌┐└┘┬┴]*+")
@@ -90,7 +92,9 @@ class _Entry:
 
 def of_text(text: str, labels: Labels, known: Container[str] = (), where: Where = in_body) -> list[Said]:
     """Every value that the lines of `text` give. `known`: `rows_as_lines` of what was read as a table."""
-    lines = [line[:_LINE] for line in text.splitlines()[:_LINES]]
+    lines = text.splitlines()
+    if len(text) > _LINE:
+        lines = [line[:_LINE] for line in lines[:_LINES]]
     entries = _Lines(lines, labels, known).read()
     return [_said(entry, lines, where, last=entry is entries[-1]) for entry in entries]
 
@@ -155,13 +159,15 @@ class _Lines:
     def read(self) -> list[_Entry]:
         text = "\n".join(self._lines)
         signs = [sign for sign in _TELLING if sign in text]
-        words = self._labels.words
+        words, digits = self._labels.words, self._labels.digits
         for number, line in enumerate(self._lines):
+            if not line:
+                continue
             for sign in signs:
-                if line and sign in line:
+                if sign in line:
                     break
             else:
-                if not line or line[0] in words or self._is_prose(line):
+                if line[0] in words or (line[0] not in digits and _NUMBER_OF_PROSE.match(line)):
                     continue
             if line.isspace():
                 continue
@@ -170,16 +176,12 @@ class _Lines:
         self._end(len(self._lines))
         return self._entries
 
-    def _is_prose(self, line: str) -> bool:
-        """Whether a line without a sign begins with a number that begins no label."""
-        return "0" <= line[0] <= "9" and not _ORDINAL.match(line) and not self._labels.begins(line[0])
-
     def _step(self, line: str, number: int) -> None:
         if self._known and _packed(line) in self._known:
             self._end(number)
             self._open = False
             return
-        if not self._cell and _has(_GAPS, line) and (rows := _pasted(self._lines, number, self._labels)):
+        if not self._cell and _WIDE_GAP.search(line) and (rows := _pasted(self._lines, number, self._labels)):
             self._add([_Entry(r, t, at) for r, t, at in _of_pasted(rows, self._labels)], number, rows[-1][0] + 1)
             return
         if found := _starts(line, self._labels, alone=self._open and not self._entries[-1].rule.long):
@@ -262,9 +264,9 @@ def _separates(found: re.Match[str], line: str, *, alone: bool) -> bool:
 
 def _may_go_on(line: str, at: int, strict: bool) -> bool:
     """Whether there may be a further label: 结果：成功  方式：电话."""
-    if not _has(_ASSIGNS, line[at:] if at else line):
+    if not _ASSIGN.search(line, at):
         return False
-    return not strict or _has(_GAPS, line) or _has("；;。！", line)
+    return not strict or bool(_WIDE_GAP.search(line)) or _has("；;。！", line)
 
 
 def _inside(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import lru_cache
 
 from mailflow.core.mapping import Kind, Mapping
 from mailflow.core.people import Person, unmarked
@@ -34,7 +35,7 @@ from mailflow.kinds.parts import (
     tolerant,
 )
 from mailflow.kinds.reading import Match, Reading
-from mailflow.kinds.tables import keywords_of
+from mailflow.kinds.tables import keywords_of, prepared
 
 LONGEST_SUBJECT = 500
 """Nobody writes a convention's subject longer than this; a longer one is of no kind."""
@@ -64,12 +65,27 @@ def read_subject(subject: str, mapping: Mapping, register: Register, sender: Per
     subject = one_line(subject)
     if not subject or len(subject) > LONGEST_SUBJECT:
         return Reading()
-    head = find_head(subject, keywords_of(mapping))
-    if head is None:
-        return Reading()
-    desk = Desk(head.kind, register, mapping.roster, sender)
-    parsed = _FORMS[head.form](desk, head)
-    return _reading(desk, head, parsed) if parsed else Reading()
+    return _reader(mapping, register)(subject, sender)
+
+
+def _reader_of(mapping: Mapping, register: Register) -> Callable[[str, Person | None], Reading]:
+    """People answer each other, and report on the same projects: what was read once is remembered."""
+
+    @lru_cache(maxsize=_REMEMBERED)
+    def read(subject: str, sender: Person | None) -> Reading:
+        head = find_head(subject, keywords_of(mapping))
+        if head is None:
+            return Reading()
+        desk = Desk(head.kind, register, mapping.roster, sender)
+        parsed = _FORMS[head.form](desk, head)
+        return _reading(desk, head, parsed) if parsed else Reading()
+
+    return read
+
+
+_REMEMBERED = 2048
+"""Subjects, each with its sender."""
+_reader: Callable[[Mapping, Register], Callable[[str, Person | None], Reading]] = prepared(_reader_of, 4)
 
 
 def _reading(desk: Desk, head: Head, parsed: Parsed) -> Reading:

@@ -4,35 +4,33 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from mailflow.core.mapping import FieldRule, Kind, Mapping
 from mailflow.core.text import fold
 from mailflow.kinds.similar import is_typo, sound
 
 T = TypeVar("T")
-R = TypeVar("R")
 
 
-class _Same(Generic[T]):
-    """A key that is one certain object. Not its value: comparing two mappings costs more than reading a mail."""
+def prepared(build: Callable[..., T], size: int) -> Callable[..., T]:
+    """`build`, of which at most `size` results are remembered.
 
-    __slots__ = ("value",)
+    By the identity of what it is given, not by its value: comparing two mappings costs more than reading a mail.
+    """
+    known: dict[tuple[int, ...], tuple[tuple[object, ...], T]] = {}
 
-    def __init__(self, value: T) -> None:
-        self.value = value
+    def recalled(*given: object) -> T:
+        key = tuple(map(id, given))
+        found = known.get(key)
+        if found is None:
+            if len(known) >= size:
+                known.clear()
+            # With what it was made of, so that nothing else can come to live under the same id.
+            found = known[key] = given, build(*given)
+        return found[1]
 
-    def __hash__(self) -> int:
-        return id(self.value)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and other.value is self.value
-
-
-def _prepared(build: Callable[[T], R], size: int) -> Callable[[T], R]:
-    cached = lru_cache(maxsize=size)(lambda key: build(key.value))
-    return lambda value: cached(_Same(value))
+    return recalled
 
 
 class Keywords:
@@ -85,6 +83,8 @@ class Labels:
         self.conditional = tuple(rule for rule in kind.fields if rule.required_when)
         self.longest = max(map(len, self.rules), default=0)
         self._first = {label[0] for label in self.rules}
+        self.digits = self._first.intersection("0123456789")
+        """With which labels begin."""
         self._values = {
             rule.name: {fold(v): v for v in rule.values} | {fold(a): v for a, v in rule.value_aliases.items()}
             for rule in kind.fields
@@ -174,5 +174,5 @@ def _is_stutter(written: str, label: str) -> bool:
     return written[at] in _PARTICLES or written[at] in written[at - 1 : at] + written[at + 1 : at + 2]
 
 
-keywords_of = _prepared(Keywords, 8)
-labels_of = _prepared(Labels, 256)
+keywords_of: Callable[[Mapping], Keywords] = prepared(Keywords, 8)
+labels_of: Callable[[Kind], Labels] = prepared(Labels, 256)

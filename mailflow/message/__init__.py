@@ -34,7 +34,7 @@ What holds of `read`, whatever the bytes are:
 from mailflow.message.auth import Verdict, verdict
 from mailflow.message.digest import resend_digest
 from mailflow.message.model import NO_HINTS, Address, Attachment, Dropped, Hints, Message
-from mailflow.message.reader import read
+from mailflow.message.reader import read, read_in_steps
 
 __all__ = [
     "NO_HINTS",
@@ -45,6 +45,7 @@ __all__ = [
     "Message",
     "Verdict",
     "read",
+    "read_in_steps",
     "resend_digest",
     "verdict",
 ]

@@ -85,7 +85,7 @@ def absence(text: str) -> str | None:
     if len(text) > LONGEST:
         return None
     lower = text.lower()
-    if not any(hint in lower for hint in _HINTS):
+    if not any(map(lower.__contains__, _HINTS)):
         return None
     text = simplified(text)
     clauses = [found for clause in _END.split(_ADDRESS.sub("", text)) if (found := clause.strip())]

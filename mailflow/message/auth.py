@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
+from mailflow.core.address import domain_of, key_of
 from mailflow.core.facts import Signatures
 from mailflow.message.headers import addresses
 from mailflow.message.mime import read_head
@@ -49,8 +49,7 @@ class Check(NamedTuple):
     detail: str
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """`evidence`: Chinese, short, why. `checks`: everything that was looked at, what was ignored included."""
 
     ok: bool
@@ -136,16 +135,16 @@ def _sender_doubt(message: Message, trace: Trace) -> str | None:
         return "没有可辨认的发件人地址"
     if len(message.froms) > 1 or "from" in message.doubled:
         return "有不止一个发件人地址"
-    if doubled := sorted(ONCE.intersection(message.doubled)):
+    if message.doubled and (doubled := sorted(ONCE.intersection(message.doubled))):
         return f"信头 {'、'.join(doubled)} 不止一个，内容不同，不能确定哪一个是真的"
     if any(key == "from" and _GROUP.match(value) for key, value in trace):
         return "发件人写的是一个组，不是一个人"
     name = unicodedata.normalize("NFKC", sender.name[:500])
     shown = _WORD.findall(name) if "@" in name else ()
-    if any("@" in one.strip("@") and one.casefold() != sender.address.casefold() for one in shown):
+    if any("@" in one.strip("@") and key_of(one) != key_of(sender.address) for one in shown):
         return "显示名里的地址与真实发件地址不同"
     other = message.sender
-    if other and other.address.casefold() != sender.address.casefold() and not aligned(other.domain, sender.domain):
+    if other and key_of(other.address) != key_of(sender.address) and not aligned(other.domain, sender.domain):
         return f"实际发送者 (Sender) 是另一个地址：{other.address[:100]}"
     if any(finding.code in _UNREADABLE for finding in message.findings):
         return "正文是加密的，读不出来，不作凭据"
@@ -158,7 +157,7 @@ SECOND = frozenset({"ac", "co", "com", "edu", "gov", "idv", "mil", "net", "org"}
 
 def aligned(one: str, other: str) -> bool:
     """Whether two domains belong together: equal, or one under the other, which is nobody's suffix such as com.cn."""
-    one, other = one.casefold().strip("."), other.casefold().strip(".")
+    one, other = domain_of(one).strip("."), domain_of(other).strip(".")
     short, long = sorted((one, other), key=len)
     first, dot, last = short.partition(".")
     if not dot or (len(last) == 2 and first in SECOND):
@@ -218,14 +217,15 @@ def _judged(message: Message, authserv_id: str, segments: Iterable[Sequence[str]
     results = [one for one in map(result_of, segments) if one]
     if message.from_ is None:
         return False, f"{authserv_id}：没有发件人地址"
-    address, domain = message.from_.address.casefold(), message.from_.domain
+    address, domain = key_of(message.from_.address), message.from_.domain
     for one in (r for r in results if r.result == "pass"):
-        if one.method == "dmarc" and one.properties.get("header.from", domain).rpartition("@")[2].strip(".") == domain:
+        if one.method == "dmarc" and domain_of(one.properties.get("header.from", domain)).strip(".") == domain:
             return True, f"{authserv_id}：dmarc=pass"
         signer = one.properties.get("header.d") or one.properties.get("header.i", "").rpartition("@")[2]
         if one.method == "dkim" and aligned(signer, domain):
             return True, f"{authserv_id}：dkim=pass ({signer[:100]})"
-        if one.method == "auth" and address in (one.properties.get("smtp.auth"), one.properties.get("smtp.mailfrom")):
+        names = (one.properties.get("smtp.auth", ""), one.properties.get("smtp.mailfrom", ""))
+        if one.method == "auth" and address in map(key_of, names):
             return True, f"{authserv_id}：auth=pass ({address[:100]})"
     said = " ".join(f"{r.method}={r.result}" for r in results)[:120]
     return False, f"{authserv_id} 没有证实发件人：{said or '没有结果'}"

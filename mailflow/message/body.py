@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from html import unescape
+from typing import NamedTuple
 
 from mailflow.core.findings import Finding
 from mailflow.core.text import one_line
@@ -16,9 +16,9 @@ from mailflow.message.decode import Decoded, decode_text
 from mailflow.message.embedded import take_files
 from mailflow.message.flaws import dropped, flaw
 from mailflow.message.model import Attachment, Certainty, Dropped, Hints
-from mailflow.message.page import Page
+from mailflow.message.page import Page, joined
 from mailflow.message.sealed import open_clear_signed, without_encrypted
-from mailflow.message.text import clean, plain_page
+from mailflow.message.text import Cleaned, clean, plain_page
 from mailflow.message.tnef import Tnef, read_tnef
 from mailflow.message.transfer import Payload, decode_transfer, undeclared
 from mailflow.message.walker import html_page
@@ -29,14 +29,12 @@ _HTML_START = re.compile(
 )
 _HTML_END = re.compile(r"</?(?:html|body|div|table|p|span|font|br)\b[^<>]*>\s*\Z", re.I)
 _ANY_TAG = re.compile(r"<[a-zA-Z!/]")
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _MAX_TNEF = 20
 Names = tuple[str, ...]
 _WORST: tuple[Certainty, ...] = ("certain", "likely", "guessed")
 
 
-@dataclass(frozen=True)
-class Text:
+class Text(NamedTuple):
     """A body text, cleaned."""
 
     text: str
@@ -47,12 +45,15 @@ class Text:
     """What the content digest is made of: the text, or where that is not certain the bytes. How sure a reading is hangs
     on the roster, and a copy must be known after the roster has changed."""
 
+    ordinary: bool = False
+    """Nothing in it is invisible, as far as is known."""
+
     def page(self, answer: bool, names: Names) -> Page:
         if self.html:
-            return html_page(self.text, answer=answer, names=names)
+            return html_page(self.text, answer=answer, names=names, ordinary=self.ordinary)
         flowed = self.params.get("format", "").lower() == "flowed"
         delsp = self.params.get("delsp", "").lower() == "yes"
-        return plain_page(self.text, flowed=flowed, delsp=delsp, names=names)
+        return plain_page(self.text, flowed=flowed, delsp=delsp, names=names, ordinary=self.ordinary)
 
 
 class Body:
@@ -85,15 +86,15 @@ class Body:
 
     def page(self, *, answer: bool, names: Names) -> Page:
         """The text that a reader sees: of alternatives one, of all other texts each, in order."""
-        whole = Page()
+        pages: list[Page] = []
         done: set[int] = set()
         for one in self.texts:
             if one.alternative is None:
-                whole.add(one.page(answer, names))
+                pages.append(one.page(answer, names))
             elif one.alternative not in done:
                 done.add(one.alternative)
-                whole.add(_chosen([t for t in self.texts if t.alternative == one.alternative], answer, names))
-        return whole
+                pages.append(_chosen([t for t in self.texts if t.alternative == one.alternative], answer, names))
+        return joined(pages)
 
     def _payload(self, leaf: mime.Leaf, encoding: str) -> Payload:
         payload = decode_transfer(leaf.body, encoding)
@@ -121,19 +122,17 @@ class Body:
         label = leaf.params.get("charset") or (_meta_charset(data) if html else "")
         decoded = decode_text(data, label or None, self._hints)
         self._note_charset(decoded, label, data.isascii())
-        text = self._without_armor(self._clean(decoded.text))
-        html, text = self._as_it_is(html, text)
+        cleaned = self._clean(decoded.text)
+        html, text = self._as_it_is(html, self._without_armor(cleaned.text))
         identity = text if decoded.certainty == "certain" else data.replace(b"\r\n", b"\n").decode("latin-1")
-        self.texts.append(Text(text, html, leaf.alternative, leaf.params, identity))
+        ordinary = cleaned.ordinary and text is cleaned.text
+        self.texts.append(Text(text, html, leaf.alternative, leaf.params, identity, ordinary))
 
-    def _clean(self, text: str) -> str:
-        if "\r\r\n" in text:
-            text = text.replace("\r\r\n", "\n")
+    def _clean(self, text: str) -> Cleaned:
         cleaned = clean(text)
-        if len(cleaned) + text.count("\r\n") < len(text):
+        if cleaned.controls:
             self.flaws.append(flaw("control_characters"))
-            count = Counter(_CONTROL.findall(text))
-            shown = "、".join(f"U+{ord(char):04X} ×{n}" for char, n in sorted(count.items()))
+            shown = "、".join(f"U+{ord(char):04X} ×{n}" for char, n in sorted(Counter(cleaned.controls).items()))
             self.dropped.append(dropped("控制字符", shown))
         return cleaned
 
@@ -202,7 +201,7 @@ class Body:
             text, html = found.body()
             if text.strip():
                 self.charset = f"{found.codec} (TNEF)"
-                cleaned = self._clean(text)
+                cleaned = self._clean(text).text
                 self.texts.append(Text(cleaned, html, None, {}, cleaned))
                 return
 
@@ -218,18 +217,11 @@ def _chosen(texts: Sequence[Text], answer: bool, names: Names) -> Page:
     pay (domain §9); it tears tables apart, and does not say which lines are quotation.
     """
     html = [one for one in texts if one.html]
-    page = _joined(html, answer, names)
+    page = joined([one.page(answer, names) for one in html])
     if any(page.lines):
         return page
     plain = [one for one in texts if not one.html]
-    return _joined(plain or html, answer, names)
-
-
-def _joined(texts: Iterable[Text], answer: bool, names: Names) -> Page:
-    page = Page()
-    for one in texts:
-        page.add(one.page(answer, names))
-    return page
+    return joined([one.page(answer, names) for one in plain or html])
 
 
 def _meta_charset(data: bytes) -> str:

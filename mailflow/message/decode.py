@@ -64,8 +64,11 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-# What stands in a wrong reading sooner or later: private use, other scripts, box drawing, control characters.
-_ODD = re.compile(r"[\x80-\x9f\u0370-\u06ff\u2500-\u257f\u3040-\u312f\ue000-\uf8ff\uff61-\uffef]")
+# All but what stands in a wrong reading sooner or later: private use, other scripts, box drawing, control characters.
+# A run of what is allowed is found faster than what is not.
+_NOT_ODD = re.compile(
+    "[\x00-\x7f\xa0-\u036f\u0700-\u24ff\u2580-\u303f\u3130-\udfff\uf900-\uff60\ufff0-\uffff\U00010000-\U0010ffff]*+"
+)
 _HAN = re.compile(r"[\u2e80-\U0010ffff]")
 _SAMPLE = 1000
 _HIGH = bytes(range(128, 256))
@@ -154,7 +157,7 @@ def _labelled(data: bytes, text: str, codec: str, hints: Hints) -> Decoded:
         return _unless_twice(one) if _ACCENTED in data else one
     if codec == "utf-16" or (codec == "gb18030" and _is_utf8_chinese(data)):
         return _unlabelled(data, codec, hints, None)
-    if codec not in _SWALLOWING and not (codec == "gb18030" and _ODD.search(text, 0, _SAMPLE)):
+    if codec not in _SWALLOWING and (codec != "gb18030" or _NOT_ODD.fullmatch(text, 0, _SAMPLE)):
         return Decoded(text, codec, True)
     # Some programs write Latin-1 on everything.
     bonus = {codec: 1.0} if codec != "cp1252" else {codec: _PRIOR, "gb18030": _PRIOR}

@@ -35,6 +35,8 @@ _HINTS = (
     *("idential", "IDENTIAL", "rinting", "ntended", "ecipient", "isclaim", "DISCLAIM"),
 )
 """Without one of these no line is a notice."""
+_SIGNS = (*"密声聲仅僅误免环環球", "nt", "NT", "laim", "LAIM")
+"""Without one of these there is none of those; single characters are found ten times as fast."""
 _MOST_LINES = 25
 _LONGEST_LINE = 2000
 
@@ -42,7 +44,7 @@ _LONGEST_LINE = 2000
 def may_have_disclaimer(lines: Sequence[str]) -> bool:
     """Whether it is worth looking for one."""
     text = "\n".join(lines)
-    return any(map(text.__contains__, _HINTS))
+    return any(map(text.__contains__, _SIGNS)) and any(map(text.__contains__, _HINTS))
 
 
 def disclaimer(lines: Sequence[str]) -> int | None:

@@ -228,8 +228,12 @@ def _aware(numbers: tuple[int, ...], offset: int) -> datetime | None:
     year, month, day, hour, minute, second = numbers
     if year not in _YEARS:
         return None
-    zone = timezone(timedelta(seconds=offset)) if offset else UTC
-    return datetime(year, month, day, hour, minute, min(second, 59), tzinfo=zone)
+    return datetime(year, month, day, hour, minute, min(second, 59), tzinfo=_zone(offset))
+
+
+@lru_cache(maxsize=64)
+def _zone(offset: int) -> timezone:
+    return timezone(timedelta(seconds=offset)) if offset else UTC
 
 
 _ID = re.compile(r"<[^<>]+>")
@@ -237,7 +241,7 @@ _ID = re.compile(r"<[^<>]+>")
 
 def message_id(value: str | None) -> str | None:
     """The Message-ID with its brackets; an odd one as it stands, without white space; None if empty."""
-    bare = _WHITE.sub("", value or "")
+    bare = "".join((value or "").split())
     found = _ID.search(bare)
     bare = found[0] if found else bare
     return bare if bare.strip("<>") else None

@@ -172,7 +172,8 @@ def _sound_head(raw: bytes, start: int, end: int) -> Head | None:
     if block.translate(None, _PRINTED) or b"~{" in block:
         return None
     # Only a value may be folded: the NUL keeps a name from going on in the next line.
-    block = block.replace(b"\n ", b"\0 ").replace(b"\n\t", b"\0\t")
+    if b"\n " in block or b"\n\t" in block:
+        block = block.replace(b"\n ", b"\0 ").replace(b"\n\t", b"\0\t")
     found: Fields = _SOUND.findall(block.decode("ascii"))
     if len(found) != block.count(b"\n") + 1:
         return None

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
 
+from mailflow.core.address import domain_of
 from mailflow.core.findings import Finding
 from mailflow.message.fields import Headers
 
@@ -21,7 +22,7 @@ class Address:
 
     @property
     def domain(self) -> str:
-        return self.address.rpartition("@")[2].casefold()
+        return domain_of(self.address)
 
 
 @dataclass(frozen=True)
@@ -90,9 +91,12 @@ class Hints:
 NO_HINTS = Hints()
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class Message:
-    """A mail as a person would read it. Every field is decoded text on which no other module need decode again."""
+    """A mail as a person would read it. Every field is decoded text on which no other module need decode again.
+
+    Nobody changes one. It is not frozen only because then each of its many fields would be set by a call.
+    """
 
     subject: str
     """Decoded, unfolded, on one line."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 Rows = tuple[tuple[str, ...], ...]
@@ -12,7 +13,7 @@ SIGNATURE_MARK = "-- "
 _GAPS = re.compile(r"\n{3,}")
 
 
-@dataclass
+@dataclass(slots=True)
 class Page:
     """Visible lines, with what is known of each; `tables` with the number of the line at which each begins."""
 
@@ -53,6 +54,16 @@ class Page:
 
     def new_tables(self) -> tuple[Rows, ...]:
         return tuple(rows for at, rows in self.tables if at < len(self.quoted) and not self.quoted[at])
+
+
+def joined(pages: Sequence[Page]) -> Page:
+    """All of `pages`, one below the other."""
+    if len(pages) == 1:
+        return pages[0]
+    whole = Page()
+    for page in pages:
+        whole.add(page)
+    return whole
 
 
 def tidy(lines: list[str]) -> str:

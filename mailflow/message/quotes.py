@@ -55,6 +55,8 @@ _BLOCK = 6
 """Within so many lines after the From line the others must stand; a single 发件人 in prose is no quotation."""
 _BEGINNINGS = frozenset("-—–_=－━─~发發寄來来由自fF以开開下转轉原bBoO")
 """With no other character does a separator or a From line begin."""
+_TELLING = _BEGINNINGS.union(_INDENT, "＞")
+"""With no other character does a line begin that is a quotation, or begins one."""
 _WROTE = re.compile(r"(?:写道|寫道|写到|寫到|写入|提到|来信说|wrote|writes)\s*[:：]$", re.IGNORECASE)
 _WROTE_START = re.compile(r"\s*+(?:on|at|在|於|于)[\s\d].{0,200}\d|.{0,200}<[^<>]{0,200}@", re.IGNORECASE)
 _WROTE_CERTAIN = re.compile(r"\d{1,2}[:：]\d{2}|[@＠]")
@@ -89,6 +91,8 @@ def _mark(lines: list[str], quoted: list[bool]) -> int | None:
             above = False
             continue
         first = line[0]
+        if first not in _TELLING and line[-1] not in ":： " and not above:
+            continue
         if first in _INDENT:
             first = line.lstrip(_INDENT)[:1]
         if line[0] in " \t>\u3000＞" and _is_marked(line) and not _is_amount(lines, number):
@@ -217,6 +221,12 @@ _ANNOUNCED = re.compile(
     r"|(?:in-?line|(?:see|answers?|comments?|repl(?:y|ies)|responses?)\b[^.\n]{0,30}\bbelow|in (?:red|blue|green))",
     re.IGNORECASE,
 )
+_PLACES = (
+    *("下文", "下面", "下方", "如下", "以下", "原文", "原邮件", "邮件内", "邮件中", "正文", "文中", "行内"),
+    *(color + sign for color in "红蓝绿紫" for sign in "字色"),
+    *("line", "below", "in red", "in blue", "in green"),
+)
+"""Without one of these in lower case nothing is announced."""
 _ANSWER = re.compile(
     _INDENTED + r"(?:(?:答[复覆]?|回[复覆答]|我的回[复覆])\s*[:：]|[【\[（(](?:答[复覆]?|回[复覆答])[】\]）)])\s*\S",
     re.IGNORECASE,
@@ -229,11 +239,12 @@ _NAMED_COLOR = re.compile(
     re.IGNORECASE,
 )
 _COLOR_WORDS = {"红": "red", "蓝": "blue", "绿": "green", "紫": "purple", "橙": "orange"}
+_COLOR_TELLING = (*_COLOR_WORDS, " in ")
 
 
 def named_color(text: str) -> str:
     """The colour in which somebody says that the answers are written (请见红字), or nothing."""
-    if not any(word in text for word in _COLOR_WORDS) and " in " not in text:
+    if not any(map(text.__contains__, _COLOR_TELLING)):
         return ""
     found = _NAMED_COLOR.search(text)
     return (_COLOR_WORDS[found[1]] if found[1] else found[2].lower()) if found else ""
@@ -246,7 +257,7 @@ def _unmark_answers(lines: list[str], quoted: list[bool], begin: int, names: tup
     """Answers typed into the mail that is answered are new, if the new part points to them, or they are signed."""
     end = _first_level(lines, begin)
     head = "\n".join([line[:_LIMIT] for line in lines[max(0, begin - 30) : begin]])
-    announced = bool(_ANNOUNCED.search(head))
+    announced = any(map(head.lower().__contains__, _PLACES)) and bool(_ANNOUNCED.search(head))
     wrote_it = [line for line in lines[begin : begin + _WRAPPED_OVER] if _FROM.match(line) or _wrote(line)]
     own = frozenset(name for name in names if not any(name in line for line in wrote_it))
     if not announced and not own:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from mailflow.core.findings import Finding
+from mailflow.core.steps import Steps, done
 from mailflow.core.text import one_line
 from mailflow.message import mime
 from mailflow.message.automatic import Automatic, judge
@@ -32,11 +33,21 @@ _UNOPENED = frozenset({"encrypted", "smime_unreadable", "partial", "external_bod
 
 def read(raw: bytes, hints: Hints = NO_HINTS) -> Message:
     """The mail in `raw`. Pure; takes any bytes and never raises; what is wrong with the mail is in `findings`."""
+    return done(read_in_steps(raw, hints))
+
+
+def read_in_steps(raw: bytes, hints: Hints = NO_HINTS) -> Steps[Message]:
+    """`read`, for many mails side by side."""
     tree = mime.parse(raw, hints)
+    yield
     heads = _Heads(tree.fields, hints)
+    yield
     body = Body(tree.leaves, hints)
+    yield
     page = body.page(answer=heads.is_answer, names=heads.names)
+    yield
     parts = told_apart(page, heads.names)
+    yield
     text, quoted = parts.text, parts.quoted
     automatic = judge(
         headers=heads.fields,
@@ -49,6 +60,7 @@ def read(raw: bytes, hints: Hints = NO_HINTS) -> Message:
         text=f"{text}\n{quoted}\n{parts.signature}\n{parts.disclaimer}",
         new=text,
     )
+    yield
     undecodable = _undecodable(heads, text)
     return Message(
         subject=heads.subject,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 LIMIT = 20_000
 """So many characters of a header are read."""
@@ -15,8 +15,7 @@ _ODD = ("(", ")", *[f"{before}{mark}" for before in " ^;" for mark in _MARKS], *
 """What does not stand in a value as servers write it."""
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(NamedTuple):
     """One `method=result` with its properties, all lower case."""
 
     method: str

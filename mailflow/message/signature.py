@@ -7,7 +7,7 @@ address or telephone number keeps everything with it in the text (domain §2, §
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mailflow.message.disclaimer import disclaimer, is_banner, may_have_disclaimer
 from mailflow.message.endings import (
@@ -28,8 +28,7 @@ from mailflow.message.endings import (
 from mailflow.message.page import SIGNATURE_MARK, Page, Rows, tidy
 
 
-@dataclass(frozen=True)
-class Parts:
+class Parts(NamedTuple):
     """A page told apart."""
 
     text: str

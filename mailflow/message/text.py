@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from mailflow.message.invisible import is_ordinary, without_invisible
 from mailflow.message.page import SIGNATURE_MARK, Page
@@ -11,16 +13,29 @@ from mailflow.message.quotes import mark
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
-def clean(text: str) -> str:
-    """Line ends to LF; control characters out."""
+class Cleaned(NamedTuple):
+    text: str
+    """With LF for every line end, and without control characters."""
+    controls: Sequence[str]
+    """What was taken out, in order."""
+    ordinary: bool
+    """Nothing in it is invisible."""
+
+
+def clean(text: str) -> Cleaned:
     if "\r" in text:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return text if is_ordinary(text) else _CONTROL.sub("", text)
+        text = text.replace("\r\r\n", "\n").replace("\r\n", "\n").replace("\r", "\n")
+    if is_ordinary(text):
+        return Cleaned(text, (), True)
+    return Cleaned(_CONTROL.sub("", text), _CONTROL.findall(text), False)
 
 
-def plain_page(text: str, *, flowed: bool = False, delsp: bool = False, names: tuple[str, ...] = ()) -> Page:
-    """A cleaned text/plain body. `names`: of the sender, by which answers inside a quotation are known."""
-    text, noticed = without_invisible(text)
+def plain_page(
+    text: str, *, flowed: bool = False, delsp: bool = False, names: tuple[str, ...] = (), ordinary: bool = False
+) -> Page:
+    """A cleaned text/plain body. `names`: of the sender, by which answers inside a quotation are known; `ordinary`:
+    nothing in it is known to be invisible."""
+    text, noticed = (text, []) if ordinary else without_invisible(text)
     # QQ Mail spells its blanks out in the plain alternative as well.
     text = text.replace("&nbsp;", " ").replace("\xa0", " ").replace("\u2028", "\n").replace("\u2029", "\n")
     lines = text.split("\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from mailflow.core.text import dashes
@@ -41,6 +42,20 @@ class Thread(NamedTuple):
 
 def read_subject(subject: str) -> Thread:
     """A decoded subject on one line, taken apart."""
+    return _known(subject) if len(subject) <= _REMEMBERED else _read(subject)
+
+
+_REMEMBERED = 200
+"""No longer subject is remembered."""
+
+
+@lru_cache(maxsize=2048)
+def _known(subject: str) -> Thread:
+    """People answer each other under one subject."""
+    return _read(subject)
+
+
+def _read(subject: str) -> Thread:
     found = _CASE.findall(subject) if "mf" in subject.lower() else ()
     numbers = [_SPACE.sub("", dashes(number)).upper() for number in found]
     rest = _CASE.sub(" ", subject) if numbers else subject

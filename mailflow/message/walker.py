@@ -17,20 +17,21 @@ from mailflow.message.grid import Table
 from mailflow.message.invisible import without_invisible
 from mailflow.message.links import worth_showing
 from mailflow.message.lists import Numbers, word_marker
-from mailflow.message.markup import Kind, Tag, cut, tag_of
+from mailflow.message.markup import Kind, Tag, cut, tags_in
 from mailflow.message.page import SIGNATURE_MARK, Page
 from mailflow.message.quotes import COLORED, mark, named_color
 from mailflow.message.style import NO_EFFECT, UNKNOWN, Effect, Look, Sheet, may_hide, merged, shade, sheet_of
 
 
-def html_page(html: str, *, answer: bool = True, names: tuple[str, ...] = ()) -> Page:
-    """A cleaned text/html body. `answer`: the mail is a reply or forward, so that it may be all quotation."""
-    html, noticed = without_invisible(html)
+def html_page(html: str, *, answer: bool = True, names: tuple[str, ...] = (), ordinary: bool = False) -> Page:
+    """A cleaned text/html body. `answer`: the mail is a reply or forward, so that it may be all quotation; `ordinary`:
+    nothing in it is known to be invisible."""
+    html, noticed = (html, []) if ordinary else without_invisible(html)
     pieces, swallowed = cut(html)
-    tags = {markup: tag_of(markup) for markup in set(pieces[1::2])}
+    tags = tags_in(pieces)
     color = named_color(html)
     page = (_walker(pieces, tags) if not color else _Watcher.of(pieces, tags, color)).walk(pieces, tags)
-    if not answer and not page.has_new():
+    if not answer and True in page.quoted and not page.has_new():
         # Some webmail wraps everything in an element that elsewhere holds the quotation.
         page.quoted = [False] * len(page.lines)
     page.controls[:0] = noticed
@@ -103,13 +104,13 @@ class _Walker:
 
     def walk(self, pieces: list[str], tags: Mapping[str, Tag]) -> Page:
         doing = {markup: (self.step(tag), tag) for markup, tag in tags.items()}
-        buffer = self.buffer
-        for number in range(1, len(pieces), 2):
-            text = pieces[number - 1]
+        buffer, flush = self.buffer, _Walker.flush
+        each = iter(pieces)
+        for text, markup in zip(each, each, strict=False):
             if text and (text != "\n" or buffer):
                 buffer.append(text)
-            step, tag = doing[pieces[number]]
-            if step is not None:
+            step, tag = doing[markup]
+            if step is not None and (buffer or step is not flush):
                 step(self, tag)
         buffer.append(pieces[-1])
         return self.end()
@@ -139,6 +140,8 @@ class _Walker:
         self.add_line(line)
 
     def add_line(self, line: str) -> None:
+        if "&" in line:
+            line = line.replace("&nbsp;", "\xa0")
         if "&" in line:
             line = unescape(line).replace("\r", "\n")
             if not line.isascii():
@@ -323,14 +326,14 @@ class _Watcher(_Walker):
         if not self.hides:
             return super().walk(pieces, tags)
         doing = {markup: (self.step(tag), tag) for markup, tag in tags.items()}
-        for number in range(1, len(pieces), 2):
-            text = pieces[number - 1]
+        each = iter(pieces)
+        for text, markup in zip(each, each, strict=False):
             if text and (text != "\n" or self.buffer):
                 if self.easy:
                     self.buffer.append(text)
                 else:
                     self.text(text)
-            step, tag = doing[pieces[number]]
+            step, tag = doing[markup]
             if step is not None:
                 step(self, tag)
         self.text(pieces[-1])

@@ -41,6 +41,8 @@ def decode_words(value: str, hints: Hints = NO_HINTS) -> str:
 
 
 def _decoded(value: str, hints: Hints) -> str:
+    if whole := _whole(value):
+        return decode_text(*whole, hints).text
     out: list[str] = []
     run: list[tuple[str, str]] = []
     label = ""
@@ -63,6 +65,25 @@ def _decoded(value: str, hints: Hints) -> str:
     if "=?" in rest and (cut := _CUT.search(rest)) is not None:
         rest = rest[: cut.start()] + _decode_run([(cut[2].lower(), cut[3])], cut[1], hints)
     return "".join([*out, rest])
+
+
+_BEGIN = re.compile(r"=\?([\w.:-]{1,40})\?B\?", re.ASCII)
+
+
+def _whole(value: str) -> tuple[bytes, str] | None:
+    """The bytes and the charset of a value that is words in base64 and nothing else, as mailers mostly write it."""
+    begin = _BEGIN.match(value)
+    if begin is None or value[-2:] != "?=":
+        return None
+    data: list[bytes] = []
+    for word in value.split():
+        if not (word.startswith(begin[0]) and word.endswith("?=") and len(word) >= begin.end() + 2):
+            return None
+        try:
+            data.append(binascii.a2b_base64(word[begin.end() : -2], strict_mode=True))
+        except (binascii.Error, ValueError):
+            return None
+    return b"".join(data), begin[1]
 
 
 def _decode_run(run: list[tuple[str, str]], label: str, hints: Hints) -> str:
@@ -158,7 +179,9 @@ def _parameters(value: str) -> tuple[str, dict[str, str]]:
     pieces: dict[str, dict[int, tuple[str, bool]]] = {}
     for match in _PARAMETER.finditer(value):
         key = match[1].lower()
-        text = _ESCAPED.sub(r"\1", match[2]) if match[2] is not None else match[3].strip().lstrip('"')
+        text = match[2] if match[2] is not None else match[3].strip().lstrip('"')
+        if match[2] and "\\" in text:
+            text = _ESCAPED.sub(r"\1", text)
         piece = _PIECE.fullmatch(key)
         if piece is None:
             plain.setdefault(key, text)

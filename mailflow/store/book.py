@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import CursorResult, Executable, Select, bindparam, select
 
-from mailflow.core.book import Book
+from mailflow.core.book import Book, check_question
 from mailflow.core.records import Row
 from mailflow.core.register import Register
 from mailflow.store.rows import cell, storable, to_row
@@ -17,6 +17,8 @@ from mailflow.store.schema import DERIVED, field_column, mark
 R = TypeVar("R", bound=Row)
 
 REGISTER = "register"
+_CHUNK = 500
+"""Values in an IN list."""
 _MARK = select(mark.c.value).where(mark.c.name == bindparam("name"))
 
 
@@ -54,7 +56,8 @@ class Remembered:
 class StoreBook(Book):
     """Every question is a query; only the register is remembered. Good for as long as its transaction."""
 
-    def __init__(self, texts: Texts, remembered: Remembered) -> None:
+    def __init__(self, ask: Ask, texts: Texts, remembered: Remembered) -> None:
+        self._ask = ask
         self._texts = texts
         self._remembered = remembered
 
@@ -64,12 +67,18 @@ class StoreBook(Book):
 
     def find(self, kind: type[R], /, **where: object) -> list[R]:
         wanted = {name: cell(value) for name, value in where.items()}
-        unknown = wanted.keys() - set(kind.indexed)
-        if unknown:
-            raise LookupError(f"{kind.table} cannot be asked for by {sorted(unknown)}")
-        given = {name: value for name, value in wanted.items() if value is not None}
-        statement = by_fields(kind, frozenset(given), frozenset(wanted.keys() - given.keys()))
-        return [to_row(kind, body) for body in self._texts(statement, given)]
+        absent = tuple(name for name, value in wanted.items() if value is None)
+        return [to_row(kind, body) for body in self._texts(by_fields(kind, tuple(wanted), absent), wanted)]
+
+    def find_each(self, kind: type[R], field: str, values: Sequence[str]) -> dict[str, list[R]]:
+        stored = {value: storable(value) for value in values}
+        found: dict[str, list[R]] = {text: [] for text in stored.values()}
+        texts = list(found)
+        for start in range(0, len(texts), _CHUNK):
+            rows: Any = self._ask(by_any(kind, field), {"values": texts[start : start + _CHUNK]})
+            for text, body in rows:
+                found[text].append(to_row(kind, body))
+        return {value: list(found[text]) for value, text in stored.items()}
 
     def register(self) -> Register:
         if self._register is None:
@@ -91,11 +100,20 @@ def by_key(kind: type[Row]) -> Select[tuple[str]]:
 
 
 @cache
-def by_fields(kind: type[Row], given: frozenset[str], absent: frozenset[str]) -> Select[tuple[str]]:
+def by_fields(kind: type[Row], names: tuple[str, ...], absent: tuple[str, ...]) -> Select[tuple[str]]:
+    """`absent`: those of `names` that are asked to be NULL, and have no parameter."""
+    check_question(kind, names)
     table = DERIVED[kind]
     statement = select(table.c.body).order_by(table.c.key)
-    for name in sorted(given):
-        statement = statement.where(table.c[field_column(name)] == bindparam(name))
-    for name in sorted(absent):
-        statement = statement.where(table.c[field_column(name)].is_(None))
+    for name in names:
+        column = table.c[field_column(name)]
+        statement = statement.where(column.is_(None) if name in absent else column == bindparam(name))
     return statement
+
+
+@cache
+def by_any(kind: type[Row], field: str) -> Select[tuple[str, str]]:
+    check_question(kind, (field,))
+    table = DERIVED[kind]
+    column = table.c[field_column(field)]
+    return select(column, table.c.body).where(column.in_(bindparam("values", expanding=True))).order_by(table.c.key)

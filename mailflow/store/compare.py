@@ -19,6 +19,7 @@ _TABLES = {
     "mail": "邮件", "project": "项目", "report": "沟通报告", "case": "事项", "complaint": "投诉", "ledger": "台账",
     "month": "月份", "held": "待确认", "due": "到期", "notice": "通知", "counter": "编号",
     "bounce": "退信", "cell_note": "填写", "sheet_note": "表格改动",
+    "correspondent": "来信人",
 }  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +17,7 @@ from sqlalchemy import (
     Connection,
     Dialect,
     Engine,
+    Insert,
     QueuePool,
     Select,
     Table,
@@ -160,7 +161,7 @@ def lock(connection: Connection) -> None:
         connection.execute(select(func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
 
 
-# -- questions -------------------------------------------------------------------------------------------------------
+# -- questions and rows ------------------------------------------------------------------------------------------------
 
 
 def first_column(connection: Connection, statement: Select[Any], values: Mapping[str, Any]) -> list[Any]:
@@ -171,17 +172,32 @@ def first_column(connection: Connection, statement: Select[Any], values: Mapping
     dialect = connection.dialect
     sql, order = _compiled(statement, dialect)
     try:
-        with closing(connection.connection.cursor()) as cursor:
+        cursor = connection.connection.cursor()
+        try:
             cursor.execute(sql, values if order is None else [values[name] for name in order])
             return [found[0] for found in cursor.fetchall()]
+        finally:
+            cursor.close()
     except dialect.loaded_dbapi.Error as error:
         raise DBAPIError.instance(sql, None, error, dialect.loaded_dbapi.Error, dialect=dialect) from error
 
 
+def write_rows(connection: Connection, statement: Insert, rows: Sequence[dict[str, Any]]) -> None:
+    """Runs `statement` for each of `rows`, which all name the same columns: texts, numbers, bytes and None.
+
+    As above: SQLAlchemy would look at each value of each row.
+    """
+    if rows:
+        sql, order = _compiled(statement, connection.dialect, tuple(rows[0]))
+        connection.exec_driver_sql(sql, [row if order is None else tuple(map(row.__getitem__, order)) for row in rows])
+
+
 @lru_cache(maxsize=500)
-def _compiled(statement: Select[Any], dialect: Dialect) -> tuple[str, Sequence[str] | None]:
+def _compiled(
+    statement: Select[Any] | Insert, dialect: Dialect, columns: tuple[str, ...] | None = None
+) -> tuple[str, Sequence[str] | None]:
     """The SQL, and the order of its parameters where the driver knows them by place."""
-    compiled = statement.compile(dialect=dialect)
+    compiled = statement.compile(dialect=dialect, column_keys=columns)
     return str(compiled), compiled.positiontup
 
 

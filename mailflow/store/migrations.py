@@ -67,6 +67,15 @@ def cells(connection: Connection) -> None:
     made.create_all(connection, checkfirst=False)
 
 
+def correspondents(connection: Connection) -> None:
+    """Whose mail was answered when, and what was handed over when: the caps on both ask for it."""
+    made = MetaData()
+    _rows(made, "correspondent", (), ())
+    made.create_all(connection, checkfirst=False)
+    outbox = Table("outbox", MetaData(), Column("claimed_at", _TEXT))
+    Index("outbox_claimed", outbox.c.claimed_at).create(connection)
+
+
 def add_column(connection: Connection, table: str, column: str, type_: sa.types.TypeEngine[Any]) -> None:
     """A further column, NULL in the rows that there are. SQLAlchemy Core has no words of its own for this."""
     said = type_.compile(dialect=connection.dialect)

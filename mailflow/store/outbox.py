@@ -9,7 +9,7 @@ rebuild: the table holds the key and the state only; the notice itself is a deri
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, cast
@@ -21,6 +21,8 @@ from mailflow.store.book import Ask
 from mailflow.store.rows import clean, instant, optional_instant, stamp, storable, to_row
 from mailflow.store.schema import DERIVED, outbox
 
+RELEASED = "notices released"
+"""The mark that tells when a person last let go what the brakes held."""
 State = Literal["pending", "sending", "sent", "refused", "unclear"]
 
 MOVES: dict[str, tuple[str, ...]] = {
@@ -46,6 +48,7 @@ class OutboxRow:
     context: dict[str, Any] = field(default_factory=dict)
     message_id: str | None = None
     in_reply_to: str | None = None
+    references: tuple[str, ...] = ()
     due: datetime
     state: State
     attempts: int
@@ -68,7 +71,16 @@ _STUCK = (
     .where(outbox.c.state.in_(("pending", "unclear")), outbox.c.error.is_not(None))
     .order_by(outbox.c.due, outbox.c.key)
 )
+_HANDED_OVER = (
+    select(outbox.c.claimed_at)
+    # Without a message: it could not be made, and nothing was handed over.
+    .where(outbox.c.claimed_at >= bindparam("since"), outbox.c.mime != b"")
+    .order_by(outbox.c.claimed_at)
+)
 _LISTED_IN = _LISTED.where(outbox.c.state.in_(bindparam("states", expanding=True)))
+# The keys alone are put in order: a message may be large, and few are wanted.
+_NEWEST = select(outbox.c.key).order_by(outbox.c.due.desc(), outbox.c.key.desc())
+_PAGE = _LISTED.where(outbox.c.key.in_(bindparam("keys", expanding=True)))
 
 
 def listed(ask: Ask, states: Sequence[str]) -> list[OutboxRow]:
@@ -77,9 +89,22 @@ def listed(ask: Ask, states: Sequence[str]) -> list[OutboxRow]:
     return [_row(found_row) for found_row in found.mappings()]
 
 
+def newest(ask: Ask, page: int) -> Iterator[OutboxRow]:
+    """All rows, the last due first, `page` of them at a time."""
+    keys = ask(_NEWEST).scalars().all()
+    for start in range(0, len(keys), page):
+        found = ask(_PAGE, {"keys": keys[start : start + page]}).mappings().all()
+        yield from (_row(found_row) for found_row in reversed(found))
+
+
 def counted(ask: Ask) -> dict[str, int]:
     """How many rows are in which state."""
     return {found.state: found.rows for found in ask(_COUNTED)}
+
+
+def handed_over(ask: Ask, since: datetime) -> list[datetime]:
+    """When messages were handed to a server, or that was begun, from `since` on; in order."""
+    return [instant(found) for found in ask(_HANDED_OVER, {"since": stamp(since)}).scalars()]
 
 
 def stuck(ask: Ask) -> list[tuple[str, str]]:
@@ -103,7 +128,8 @@ def _row(found: Any) -> OutboxRow:
 
 
 def _of_notice(notice: Notice) -> dict[str, Any]:
-    names = ("matter", "person", "step", "template", "to", "cc", "context", "message_id", "in_reply_to")
+    names = ("matter", "person", "step", "template", "to", "cc", "context", "message_id", "in_reply_to",
+             "references")  # fmt: skip
     return {name: getattr(notice, name) for name in names}
 
 

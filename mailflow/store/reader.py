@@ -6,7 +6,8 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, CursorResult, Executable, Select, bindparam, func, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -19,8 +20,10 @@ from mailflow.store.archive import Archive, unpack
 from mailflow.store.book import Remembered, StoreBook
 from mailflow.store.engine import first_column, meaning_of
 from mailflow.store.outbox import OutboxRow
-from mailflow.store.rows import clean, instant, optional_instant, stamp, to_signatures, to_workbook_fact
-from mailflow.store.schema import DERIVED, blob, cursor, fact, fact_mail, filing, workbook
+from mailflow.store.rows import clean, instant, optional_instant, stamp, to_row, to_signatures, to_workbook_fact
+from mailflow.store.schema import DERIVED, blob, cursor, fact, fact_mail, filing, mark, workbook
+
+R = TypeVar("R", bound=Row)
 
 _CHUNK = 500
 """Values in an IN list, and rows in a page of a long listing."""
@@ -102,10 +105,15 @@ _LAST_MAILS = (
     .join(fact, fact.c.seq == fact_mail.c.seq)
     .group_by(fact_mail.c.mailbox)
 )
+_MARK = select(mark.c.value).where(mark.c.name == bindparam("name"))
 _FILINGS = select(filing).order_by(filing.c.id)
 # Without `base`, which may be large: everybody's are looked at every second, and one is published now and then.
 _WORKBOOKS = select(*(column for column in workbook.c if column.name != "base")).order_by(workbook.c.name)
 _WORKBOOK = select(workbook).where(workbook.c.name == bindparam("name"))
+
+
+def account_mark(mailbox: str) -> str:
+    return clean(f"account:{mailbox}")
 
 
 class Reader:
@@ -114,7 +122,7 @@ class Reader:
     def __init__(self, connection: Connection, shared: Shared) -> None:
         self._connection = connection
         self._shared = shared
-        self.book = StoreBook(self._column, shared.remembered)
+        self.book = StoreBook(self._ask, self._column, shared.remembered)
 
     def _ask(self, statement: Executable, values: Mapping[str, Any] | None = None) -> CursorResult[Any]:
         try:
@@ -138,6 +146,10 @@ class Reader:
     def cursor(self, mailbox: str) -> str | None:
         """The mailbox's cursor as of its last committed batch."""
         return self._ask(_CURSOR, {"mailbox": mailbox}).scalar()
+
+    def account(self, mailbox: str) -> str | None:
+        """Who stands behind the mailbox's name, since it was first read; None: nobody has read it so far."""
+        return self._ask(_MARK, {"name": account_mark(mailbox)}).scalar()
 
     def known(self, mailbox: str, folder: str, uidvalidity: str, uids: Sequence[str]) -> set[str]:
         """Those of `uids` whose mail is committed."""
@@ -219,7 +231,7 @@ class Reader:
         found = self._ask_facts(_MAPPING).first()
         if found is None:
             return None
-        return MappingFact(seq=found.seq, time=instant(found.time), **json.loads(found.body))
+        return _mapping_fact(found.seq, found.time, found.body)
 
     def count_mails(self) -> dict[str, int]:
         """How many mails were taken in, by mailbox."""
@@ -240,6 +252,10 @@ class Reader:
         """Notices in these states (none named: all), the longest due first."""
         return outbox.listed(self._ask, states)
 
+    def newest_notices(self) -> Iterator[OutboxRow]:
+        """All notices, the last due first, a page at a time."""
+        return outbox.newest(self._ask, _CHUNK)
+
     def filings(self) -> list[FilingRow]:
         """What is still to be flagged or moved, oldest first."""
         return [FilingRow(**found) for found in self._ask(_FILINGS).mappings()]
@@ -247,6 +263,14 @@ class Reader:
     def count_notices(self) -> dict[str, int]:
         """How many notices are in which state."""
         return outbox.counted(self._ask)
+
+    def handed_over(self, since: datetime) -> list[datetime]:
+        """When notices were handed to a server, or that was begun, from `since` on; in order."""
+        return outbox.handed_over(self._ask, since)
+
+    def released(self) -> datetime | None:
+        """When a person last let go what the brakes of sending held."""
+        return optional_instant(self._ask(_MARK, {"name": outbox.RELEASED}).scalar())
 
     def stuck_notices(self) -> list[tuple[str, str]]:
         """(key, why) of the notices that could not be sent so far, and are tried again or need a person."""
@@ -263,6 +287,15 @@ class Reader:
 
     # -- what was worked out
 
+    def newest(self, kind: type[R]) -> Iterator[R]:
+        """All rows of this kind, the last made first, a page at a time: who wants the last twenty reads no more."""
+        table = DERIVED[kind]
+        statement = select(table.c.key, table.c.body).order_by(table.c.key.desc()).limit(_CHUNK)
+        page = self._ask(statement).all()
+        while page:
+            yield from (to_row(kind, found.body) for found in page)
+            page = self._ask(statement.where(table.c.key < page[-1].key)).all()
+
     def derived(self, kind: type[Row]) -> Iterator[Mapping[str, str | None]]:
         """The stored columns of all rows of this kind, in the order of keys, a page at a time. For `compare`."""
         table = DERIVED[kind]
@@ -271,6 +304,12 @@ class Reader:
         while page := self._ask(statement, {"after": after}).mappings().all():
             yield from ({str(name): value for name, value in found.items()} for found in page)
             after = page[-1]["key"]
+
+
+@lru_cache(maxsize=4)
+def _mapping_fact(seq: int, time: str, body: str) -> MappingFact:
+    """Asked for with every batch, and large."""
+    return MappingFact(seq=seq, time=instant(time), **json.loads(body))
 
 
 def _workbook(found: dict[str, Any]) -> WorkbookRow:

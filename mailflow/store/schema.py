@@ -35,7 +35,8 @@ mark = Table(
     Column("name", TEXT, primary_key=True),
     Column("value", TEXT, nullable=False),
 )
-"""What proves that something remembered is still true, e.g. the register of projects."""
+"""What proves that something remembered is still true, e.g. the register of projects; when the brakes were let go;
+which account stands behind a mailbox's name."""
 
 blob = Table(
     "blob",
@@ -100,6 +101,7 @@ outbox = Table(
     Column("error", TEXT),
     Column("mime", LargeBinary),
     Index("outbox_state", "state", "due", "key"),
+    Index("outbox_claimed", "claimed_at"),
 )
 workbook = Table(
     "workbook",
@@ -147,6 +149,7 @@ STEPS: tuple[Callable[[Connection], None], ...] = (
     migrations.conversations,
     migrations.bounces,
     migrations.cells,
+    migrations.correspondents,
 )
 """Step n leads from version n to n + 1; a store that was opened has taken all of them. Only ever appended to: a change
 of a table above comes with a step in migrations.py that changes the tables that there are."""

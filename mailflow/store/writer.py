@@ -30,8 +30,8 @@ from mailflow.errors import TransientError
 from mailflow.store import outbox
 from mailflow.store.archive import LARGE, digest_of, pack
 from mailflow.store.book import REGISTER
-from mailflow.store.engine import upsert
-from mailflow.store.reader import LAST_SEQ, Reader, Shared
+from mailflow.store.engine import upsert, write_rows
+from mailflow.store.reader import LAST_SEQ, Reader, Shared, account_mark
 from mailflow.store.rows import clean, signatures_json, stamp, to_columns, utc, workbook_body
 from mailflow.store.schema import DERIVED, blob, cursor, fact, fact_mail, filing, mark, workbook
 from mailflow.store.schema import outbox as outbox_table
@@ -60,6 +60,8 @@ class Writer(Reader):
         self._blobs: dict[str, dict[str, Any]] = {}
         self._facts: list[dict[str, Any]] = []
         self._mails: dict[tuple[str, str, str, str], dict[str, Any]] = {}
+        self._new: set[tuple[str, str, str, str]] = set()
+        """Places on a server of which it is known that nothing was taken in from there."""
 
     def _ask_facts(self, statement: Executable, values: Mapping[str, Any] | None = None) -> CursorResult[Any]:
         self.flush()
@@ -75,11 +77,15 @@ class Writer(Reader):
             return
         blobs, facts, mails = list(self._blobs.values()), self._facts, list(self._mails.values())
         self._blobs, self._facts, self._mails = {}, [], {}
-        self._many(self._statements.keep_blob, blobs)
-        self._many(self._statements.add_fact, facts)
-        self._many(self._statements.add_mail, mails)
+        for statement, rows in zip(self._statements.facts, (blobs, facts, mails), strict=True):
+            write_rows(self._connection, statement, rows)
 
     # -- facts
+
+    def expect_mails(self, mailbox: str, folder: str, uidvalidity: str, uids: Sequence[str]) -> None:
+        """`add_mail` is going to be called for these: which of them are known is looked up for all together."""
+        known = self.known(mailbox, folder, uidvalidity, uids)
+        self._new.update((mailbox, folder, uidvalidity, uid) for uid in uids if uid not in known)
 
     def add_mail(
         self,
@@ -99,8 +105,9 @@ class Writer(Reader):
         """
         place = (mailbox, folder, uidvalidity, uid)
         where = {"mailbox": mailbox, "folder": folder, "uidvalidity": uidvalidity, "uid": uid}
-        if place in self._mails or self._column(_IS_KNOWN, where):
+        if place not in self._new and (place in self._mails or self._column(_IS_KNOWN, where)):
             return None
+        self._new.discard(place)
         digest = digest_of(raw)
         self._archive(digest, raw)
         seq = self._append(received, "mail", signatures_json(signatures) if signatures else None)
@@ -163,7 +170,7 @@ class Writer(Reader):
         for row in rows:
             sorted_out.setdefault(type(row), {})[row.key] = row
         for kind, by_key in sorted_out.items():
-            self._many(self._statements.put[kind], [to_columns(row) for row in by_key.values()])
+            write_rows(self._connection, self._statements.put[kind], [to_columns(row) for row in by_key.values()])
         notices = [row for row in sorted_out.get(Notice, {}).values() if isinstance(row, Notice)]
         self._many(self._statements.new_notice, outbox.new_rows(notices))
         if Project in sorted_out:
@@ -180,6 +187,10 @@ class Writer(Reader):
         self.book.forget_register()
 
     # -- mailboxes
+
+    def keep_account(self, mailbox: str, account: str) -> None:
+        """Whose UIDs and cursor the mailbox's name stands for: the first one, for good."""
+        self._ask(self._statements.first_mark, {"name": account_mark(mailbox), "value": clean(account)})
 
     def set_cursor(self, mailbox: str, cursor: str) -> None:
         self._ask(self._statements.set_cursor, {"mailbox": mailbox, "cursor": clean(cursor)})
@@ -204,6 +215,10 @@ class Writer(Reader):
     ) -> bool:
         """Writes down what became of a claimed notice; see outbox.MOVES. `due`: when to try again, if pending."""
         return self._ask(outbox.settle(key, state, now, error, due)).rowcount == 1
+
+    def release(self, now: datetime) -> None:
+        """A person has let go what the brakes of sending held."""
+        self._ask(self._statements.set_mark, {"name": outbox.RELEASED, "value": stamp(now)})
 
     # -- workbooks
 
@@ -231,14 +246,14 @@ class Statements:
     """The INSERTs of one dialect."""
 
     def __init__(self, dialect: str) -> None:
-        self.keep_blob = upsert(dialect, blob).on_conflict_do_nothing(index_elements=["digest"])
-        self.add_fact = fact.insert()
-        self.add_mail = fact_mail.insert()
+        keep_blob = upsert(dialect, blob).on_conflict_do_nothing(index_elements=["digest"])
+        self.facts = (keep_blob, fact.insert(), fact_mail.insert())
         self.add_filing = filing.insert()
         self.new_notice = upsert(dialect, outbox_table).on_conflict_do_nothing(index_elements=["key"])
         self.put = {kind: _replacing(dialect, table) for kind, table in DERIVED.items()}
         self.set_cursor = _replacing(dialect, cursor)
         self.set_mark = _replacing(dialect, mark)
+        self.first_mark = upsert(dialect, mark).on_conflict_do_nothing(index_elements=["name"])
         self.touch, self.published, self.blocked = _workbook_statements(dialect)
 
 

@@ -481,6 +481,18 @@ def test_any_project_and_person_in_any_writing_are_exactly_these(
     assert (reading.kind, reading.project, reading.person) == ("communication", project.name, name)
 
 
+def test_a_subject_that_was_read_before_is_read_anew_for_others() -> None:
+    message, known = mail("客户沟通-新机房项目"), Register((*PROJECTS, Project(name="新机房项目", first="李四")))
+    renamed = MAPPING.model_copy(update={"kinds": tuple(k for k in MAPPING.kinds if k.id != "communication")})
+    for _ in range(2):
+        assert read(message, MAPPING, REGISTER, LI).project is None
+        assert read(message, MAPPING, known, LI).project == "新机房项目"
+        assert read(message, MAPPING, known, LI).corrected == "客户沟通-新机房项目-李四"
+        assert read(message, MAPPING, known, WANG).corrected == "客户沟通-新机房项目-王五"
+        assert read(message, MAPPING, known, ZHAO).corrected is None
+        assert read(message, renamed, known, LI).kind is None
+
+
 PIECES = [
     "客户沟通",
     "投诉",

@@ -271,6 +271,26 @@ def test_a_sender_of_the_same_organisation_is_no_doubt() -> None:
     assert judged(good, '"li@corp.example" <li@corp.example>')
 
 
+IDN, LATIN = "例子.example", "xn--fsqu00a.example"
+
+
+@pytest.mark.parametrize("sender", [f"wang@{IDN}", f"wang@{LATIN}", f'"wang@{IDN}" <wang@{LATIN}>'])
+@pytest.mark.parametrize("domain", [IDN, LATIN])
+@pytest.mark.parametrize(
+    "result", ["dmarc=pass header.from={}", "dkim=pass header.d={}", "auth=pass smtp.auth=wang@{}"]
+)
+def test_both_spellings_of_a_domain_are_one(sender: str, domain: str, result: str) -> None:
+    assert judged(results(f"mx.corp.example; {result.format(domain)}") + RECEIVED, sender)
+    assert judged(results("mx.corp.example; dmarc=pass") + f"Sender: wang@{domain}\n", sender)
+    assert not judged(results(f"mx.corp.example; {result.format('例子2.example')}") + RECEIVED, sender)
+
+
+def test_a_full_width_letter_is_no_other_spelling() -> None:
+    good = results("mx.corp.example; dkim=pass header.d=corp.example") + RECEIVED
+    assert judged(good, "li@corp.example")
+    assert not judged(good, "li@ｃorp.example")
+
+
 def test_without_configured_ids_nobody_is_verified() -> None:
     found = verdict(read(mail(headers=results("mx.corp.example; dmarc=pass"))), [])
     assert (found.ok, found.evidence) == (False, "没有配置 authserv_ids")

@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from mailflow.message import headers, invisible, mime
+from mailflow.message import disclaimer, headers, invisible, mime, quotes, words
 from mailflow.message.decode import strictly
 from mailflow.message.model import NO_HINTS
 from mailflow.message.results import _plain_segments, _segments
@@ -47,18 +47,56 @@ def test_gbk_is_gb18030_wherever_it_decodes() -> None:
     assert strictly("㐀投诉".encode("gb18030"), "gb18030") == "㐀投诉"
 
 
-def test_ordinary_text_has_no_invisible_and_no_control_characters() -> None:
-    known = re.compile(invisible._INVISIBLE.pattern)
+def test_ordinary_is_all_of_the_bmp_but_invisible_and_control_characters() -> None:
+    control = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
     for code in range(sys.maxunicode + 1):
         char = chr(code)
-        if invisible.is_ordinary(char):
-            assert not known.match(char) or char in invisible._PRINTABLE, hex(code)
-            assert clean(char) in (char, "\n")
+        taken_out = bool(invisible._INVISIBLE.match(char) or control.match(char))
+        assert invisible.is_ordinary(char) is (code < 0x10000 and not taken_out), hex(code)
 
 
-@pytest.mark.parametrize("char", invisible._PRINTABLE)
-def test_invisible_characters_that_unicode_calls_printable(char: str) -> None:
+@pytest.mark.parametrize("char", ["\u034f", "\u115f", "\u3164", "\u200b", "\U000e0041"])
+def test_invisible_characters_are_taken_out(char: str) -> None:
     assert invisible.without_invisible(f"投{char}诉")[0] == "投诉"
+
+
+@pytest.mark.parametrize(
+    ("text", "cleaned", "controls"),
+    [("甲\r\r\n乙\r\n丙\r丁", "甲\n乙\n丙\n丁", ""), ("甲\x07乙\x7f", "甲乙", "\x07\x7f"), ("😀\t", "😀\t", "")],
+)
+def test_clean(text: str, cleaned: str, controls: str) -> None:
+    found = clean(text)
+    assert (found.text, "".join(found.controls)) == (cleaned, controls)
+
+
+WORDS = ("utf-8?B?5oqV6K+J?=", "utf-8?B?5oqV?=", "gb2312?B?zbbL3w==?=", "gb2312?B?zbY=?=", "GBK?B?zbbL3w==?=")
+ODD = ("utf-8?B?5oqV6A==?=", "utf-8?B?r4k=?=", "utf-8?B?5oq?=", "utf-8?B?=", "utf-8?B??=", "x", "utf-8?Q?a?=")
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_words_of_one_charset(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    random = Random(seed)
+    values = []
+    for _ in range(300):
+        chosen = random.choices(WORDS + ODD, k=random.randrange(1, 4))
+        values.append(random.choice((" ", "\t", "", "  ")).join([f"=?{word}" for word in chosen]))
+    short = [words.decode_words(value) for value in values]
+    assert sum(words._whole(value) is not None for value in values) > 20
+    monkeypatch.setattr(words, "_whole", lambda value: None)
+    assert short == [words.decode_words(value) for value in values]
+
+
+@pytest.mark.parametrize(
+    "text", ["回复见下文：", "Answers IN-LINE.", "see my comments Below", "in Red", "请看红字", "见邮件中"]
+)
+def test_answers_that_are_announced(text: str) -> None:
+    assert quotes._ANNOUNCED.search(text)
+    assert any(place in text.lower() for place in quotes._PLACES)
+
+
+@pytest.mark.parametrize("hint", disclaimer._HINTS)
+def test_hints_of_a_disclaimer(hint: str) -> None:
+    assert disclaimer.may_have_disclaimer([f"甲{hint}乙"])
 
 
 @pytest.mark.parametrize(

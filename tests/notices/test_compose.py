@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -10,6 +11,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mailflow.errors import PermanentError
 from mailflow.notices.compose import compose
@@ -77,12 +80,73 @@ def test_an_answer_names_what_it_answers() -> None:
     assert mail["Auto-Submitted"] == "auto-replied"
 
 
+def test_an_answer_names_its_thread_and_nothing_that_is_no_message_id() -> None:
+    thread = (
+        "<first@sales.example>",
+        "no id\r\nBcc: thief@outside.example",
+        f"<{'x' * 850}@sales.example>",
+        "<q1@a.example>",
+    )
+    raw = composed(in_reply_to="<q1@a.example>", references=thread)
+    found = message_from_bytes(raw)
+    assert str(found["References"]).split() == [thread[0], thread[2], thread[3]]
+    assert (found["Bcc"], max(map(len, raw.splitlines())) <= 998) == (None, True)  # RFC 5322 §2.1.1
+
+
 def test_a_long_message_id_is_not_encoded() -> None:
     long = f"<{'A1b2.C3d4_' * 15}@mail.outlook-very-long-host-name.sales.example>"
     raw = composed(in_reply_to=long)
     assert raw.count(long.encode()) == 2
     assert read(raw)["In-Reply-To"] == long
     assert b"=?" not in raw.partition(b"In-Reply-To")[2].partition(b"Auto-Submitted")[0]
+
+
+@pytest.mark.parametrize(
+    "odd", ["<complaint:1@x.example>", "<a,b(c)@x.example>", '<"a.b"@x.example>', "<=?utf-8?q?x?=>"]
+)
+def test_an_odd_message_id_stays_as_it_is(odd: str) -> None:
+    """Of other people's programs; and it is by ours that a message is looked up."""
+    raw = composed(message_id=odd, in_reply_to=odd)
+    for name in ("Message-ID", "In-Reply-To", "References"):
+        assert f"\r\n{name}: {odd}\r\n".encode() in raw
+
+
+IDN, CHINESE = "wang@例子.example", "王@例子.example"
+
+
+def test_an_idn_address_stands_in_the_header_as_every_server_knows_it() -> None:
+    raw = composed(from_=f"技术支持助手 <{IDN}>", to=IDN, cc=(CHINESE, "sun@BÜCHER.example"))
+    assert raw.isascii()
+    mail = read(raw)
+    assert (mail["From"], mail["To"]) == ("技术支持助手 <wang@xn--fsqu00a.example>", "wang@xn--fsqu00a.example")
+    assert mail["Cc"] == "sun@xn--bcher-kva.example", "who has Chinese before the @ is in the envelope alone"
+
+
+def test_a_header_can_name_nobody() -> None:
+    mail = read(composed(to=CHINESE, cc=()))
+    assert (mail["To"], mail["Cc"]) == ("undisclosed-recipients:;", None)
+    with pytest.raises(PermanentError, match="地址无法使用"):
+        composed(from_=CHINESE)
+
+
+@given(
+    subject=st.text(max_size=300),
+    text=st.text(max_size=2000),
+    name=st.text(st.characters(categories=["L", "N", "P"]), max_size=200),
+    copies=st.integers(0, 200),
+)
+def test_no_line_is_longer_than_a_server_takes(subject: str, text: str, name: str, copies: int) -> None:
+    """RFC 5321 §4.5.3.1.6, and nothing but ASCII with CRLF line ends, whatever is said in it."""
+    name = name.translate(dict.fromkeys(map(ord, '"\\<>,;:@()[]')))
+    raw = composed(
+        Rendered(subject, text, text),
+        from_=f'"{name}" <a@b.example>',
+        cc=[f"{n}{'x' * 50}@y.example" for n in range(copies)],
+    )
+    assert raw.isascii()
+    assert b"\0" not in raw
+    assert re.search(rb"\r(?!\n)|(?<!\r)\n", raw) is None
+    assert max(map(len, raw.split(b"\r\n"))) <= 998
 
 
 @pytest.mark.parametrize(
@@ -140,7 +204,7 @@ def test_a_text_cannot_end_its_part() -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["", "no-at-sign", "a@b.example\r\nBcc: c@d.example", "李四@x.example", "a@b@c.example", "a@b.example\x00"],
+    ["", "no-at-sign", "a@b.example\r\nBcc: c@d.example", "李，四@x.example", "a@b@c.example", "a@b.example\x00"],
 )
 def test_an_address_that_cannot_stand_in_a_header_is_refused(address: str) -> None:
     with pytest.raises(PermanentError):

@@ -11,7 +11,8 @@ import pytest
 from openpyxl.styles import PatternFill
 from openpyxl.worksheet.worksheet import Worksheet
 
-from mailflow.sheets.merge import LEFT, CellAnswer
+from mailflow.sheets.edits import CellAnswer
+from mailflow.sheets.merge import LEFT
 from mailflow.sheets.publish import Looked, look, publish
 from tests.sheets.samples import (
     PROBLEMS,

@@ -6,10 +6,12 @@ from datetime import UTC, date, datetime, timedelta
 
 from mailflow.core.findings import Finding
 from mailflow.core.records import (
+    Answered,
     Bounce,
     Case,
     CellNote,
     Complaint,
+    Correspondent,
     Counter,
     Due,
     Held,
@@ -117,6 +119,8 @@ def everything() -> list[Row]:
             mail="000000004", ordinal=2, notice="complaint:C1|王总|counted", recipient="", final=False, status="",
             reason="", remote="", received=NOON,
         ),
+        Correspondent(who="张三"),
+        Correspondent(who="x@customer.example", answered=(Answered(NOON, "a1"), Answered(NOON, "b2"))),
         Counter(name="held", value=3), Counter(name="case:2026", value=3),
         CellNote(
             workbook="项目跟踪表-张三.xlsx", sheet="reports", row="MF-2026-000001", field="note", value="客户很急",

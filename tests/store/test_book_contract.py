@@ -9,7 +9,7 @@ from itertools import combinations
 
 import pytest
 
-from mailflow.core.book import Book, Overlay, column, memory_book
+from mailflow.core.book import Answers, Book, Overlay, column, memory_book
 from mailflow.core.records import (
     ROW_TYPES,
     Case,
@@ -111,6 +111,25 @@ class BookContract:
         book = make([row])
         assert book.find(Mail, message_id="<a\0b@mail.example>") == [row]
 
+    def test_many_values_are_answered_as_if_each_were_asked_alone(self, make: Make) -> None:
+        ids = [
+            "<1@a.example>",
+            "<a\0b@a.example>",
+            "<\ufffd@a.example>",
+            "<a\udc80@a.example>",
+            "长" * 5000,
+            "x" * 9000,
+        ]
+        rows = [samples.mail(seq, message_id=one) for seq, one in enumerate((*ids[:4], ids[0], *ids[4:]), start=1)]
+        book = make(rows)
+        values = [*ids, "<99@a.example>", *(f"<{n}@b.example>" for n in range(1200))]
+        assert book.find_each(Mail, "message_id", values) == {v: book.find(Mail, message_id=v) for v in values}
+        assert [mail.seq for mail in book.find_each(Mail, "message_id", ids[:1])[ids[0]]] == [1, 5]
+
+    def test_many_values_of_a_field_that_is_not_indexed_cannot_be_asked_for(self, make: Make) -> None:
+        with pytest.raises(LookupError):
+            make(samples.everything()).find_each(Mail, "subject", ["x"])
+
     def test_questions_of_the_book_itself(self, make: Make) -> None:
         book = make(samples.everything())
         assert [c.number for c in book.counted("张三")] == ["C3", "C1"]
@@ -173,6 +192,23 @@ class TestOverlayOfABatchOverTheStore(BookContract):
                 return overlay
 
             yield laid_over
+
+
+class TestAnswersOfTheStore(BookContract):
+    @pytest.fixture
+    def make(self, sqlite_store: Store) -> Iterator[Make]:
+        with ExitStack() as stack:
+            yield lambda rows: Answers(committed(stack, sqlite_store, rows))
+
+    def test_what_was_expected_or_asked_before_is_not_asked_again(self) -> None:
+        base = memory_book(samples.everything())
+        book = Answers(base)
+        book.expect(Mail, "message_id", ["<1@mail.example>", "<99@mail.example>", "<99@mail.example>"])
+        asked = (book.get(Mail, samples.mail(2).key), book.find(Case), book.mail_by_id("<1@mail.example>"))
+        base.put(samples.mail(2, subject="changed"), samples.case("K9"), samples.mail(99))
+        book.find(Case).clear()
+        assert (book.get(Mail, samples.mail(2).key), book.find(Case), book.mail_by_id("<1@mail.example>")) == asked
+        assert book.mail_by_id("<99@mail.example>") is None
 
 
 def committed(stack: ExitStack, store: Store, rows: Sequence[Row]) -> Book:

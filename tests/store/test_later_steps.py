@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mailflow.core.facts import CellChange, Chain, MailFact, Signature, Signatures
-from mailflow.core.records import Bounce, CellNote, SheetNote
+from mailflow.core.records import Bounce, CellNote, Correspondent, SheetNote
 from mailflow.store import Store, migrations, schema
 from tests.store.samples import NOON, everything
 
@@ -60,6 +60,21 @@ def test_cells_are_written_to_a_store_that_had_no_table_for_them(
         tx.put(rows)
     with newer.read() as reader:
         assert [*reader.book.find(CellNote), *reader.book.find(SheetNote)] == rows
+    newer.close()
+
+
+def test_answers_are_counted_in_a_store_that_had_no_table_for_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(schema, "STEPS", schema.STEPS[: schema.STEPS.index(migrations.correspondents)])
+        Store.open(None, tmp_path).close()
+    newer = Store.open(None, tmp_path)
+    rows = [row for row in everything() if isinstance(row, Correspondent)]
+    with newer.write() as tx:
+        tx.put(rows)
+    with newer.read() as reader:
+        assert reader.book.find(Correspondent) == sorted(rows, key=lambda row: row.key)
     newer.close()
 
 

@@ -188,3 +188,28 @@ def test_a_key_of_any_length_can_be_claimed(store: Store) -> None:
         (found,) = writer.outbox()
         assert found.key == notice.key
         assert writer.claim(found.key, NOON, b"")
+
+
+def test_what_was_handed_over_is_told_by_its_time(store: Store) -> None:
+    times = [NOON + timedelta(minutes=minute) for minute in (5, 1, 3, 4)]
+    with store.write() as writer:
+        writer.put([samples.notice(f"m{number}") for number in range(5)])
+        for number, time in enumerate(times):
+            # The last one could not be made into a message.
+            writer.claim(samples.notice(f"m{number}").key, time, b"" if number == 3 else b"mime")
+    with store.read() as reader:
+        assert reader.handed_over(NOON) == [times[1], times[2], times[0]]
+        assert reader.handed_over(NOON + timedelta(minutes=3)) == [times[2], times[0]]
+        assert reader.handed_over(LATER) == []
+
+
+def test_that_a_person_let_go_is_kept(store: Store) -> None:
+    with store.read() as reader:
+        assert reader.released() is None
+    for time in (NOON, LATER):
+        with store.write() as writer:
+            writer.release(time)
+    with store.write() as writer:
+        writer.clear_derived()
+    with store.read() as reader:
+        assert reader.released() == LATER

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from datetime import datetime, timedelta, timezone
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -286,3 +287,26 @@ def test_what_was_committed_is_there_after_closing(store: Store, tmp_path: Path)
         assert len(list(reader.facts())) == 1
         assert len(reader.book.find(Mail)) == 4
     again.close()
+
+
+def test_the_newest_rows_are_read_and_no_others(store: Store) -> None:
+    with store.write() as writer:
+        writer.put([samples.mail(seq) for seq in range(1, 1203)])
+    with store.read() as reader:
+        assert [mail.seq for mail in reader.newest(Mail)] == [*range(1202, 0, -1)]
+    with store._engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE b_mail SET body = 'spoilt' WHERE key < '000000500'")
+    with store.read() as reader:
+        assert [mail.seq for mail in islice(reader.newest(Mail), 400)] == [*range(1202, 802, -1)]
+        with pytest.raises(ValueError, match="JSON"):
+            list(reader.newest(Mail))
+
+
+def test_the_newest_notices_are_read_and_no_others(store: Store) -> None:
+    notices = [samples.notice(f"m{n:04d}", due=NOON + timedelta(minutes=n % 7)) for n in range(1200)]
+    with store.write() as writer:
+        writer.put(notices)
+    expected = [n.key for n in sorted(notices, key=lambda n: (n.due, n.key), reverse=True)]
+    with store.read() as reader:
+        assert [row.key for row in reader.newest_notices()] == expected
+        assert [row.key for row in reader.newest_notices()] == [row.key for row in reader.outbox()][::-1]
