@@ -19,7 +19,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from email import message_from_bytes
 from pathlib import Path
@@ -309,8 +309,11 @@ class Soak:
         """The Message-IDs of the mails in a folder of the mailbox that is moved from."""
         inbox = self._dovecot.maildir(MOVED)
         maildir = folder_path(inbox, folder) if folder else inbox
-        files = [path for part in ("new", "cur") for path in (maildir / part).glob("*")]
-        return [_id_of(path.read_bytes()) for path in files]
+        found = []
+        for path in [path for part in ("new", "cur") for path in (maildir / part).glob("*")]:
+            with suppress(FileNotFoundError):  # moved this very moment
+                found.append(_id_of(path.read_bytes()))
+        return found
 
     def _taken_in(self) -> set[str]:
         return {str(row["message_id"]) for row in self._office.rows("mails")}
