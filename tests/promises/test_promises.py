@@ -117,7 +117,10 @@ SENDS = {
     "alarm.py": "no notice: it goes to whoever runs the machine, past the very parts that it is about",
 }
 """Who calls `send`, and why."""
-ALARM_KNOWS = {"mailflow", "mailflow.errors", "mailflow.transports.base"}
+ALARM_KNOWS = {
+    "mailflow", "mailflow.core.address", "mailflow.errors", "mailflow.logins", "mailflow.notices.compose",
+    "mailflow.transports.base",
+}  # fmt: skip
 """No roster, no mail, no book: an alarm can go nowhere but where config.toml says."""
 
 
