@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from typer.exceptions import TyperException
 
@@ -43,8 +43,7 @@ def spoken() -> Iterator[None]:
     except OSError as error:
         # Files that commands name are spoken of where they are used; this is the rest, as a full disk under stdout.
         _end_output()
-        with suppress(OSError):
-            tell(error_text(f"{reason(error)}{f'：{error.filename}' if error.filename else ''}"))
+        tell(error_text(f"{reason(error)}{f'：{error.filename}' if error.filename else ''}"))
         sys.exit(1)
 
 

@@ -6,13 +6,16 @@ import errno
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from mailflow.cli.language import say
 
 
 def tell(text: str) -> None:
-    print(text, file=sys.stderr)
+    """A message. That it cannot be written, on a full disk, is no reason to stop: what counts stands elsewhere."""
+    with suppress(OSError):
+        print(text, file=sys.stderr)
 
 
 def print_json(content: object) -> None:

@@ -22,8 +22,11 @@ class Service:
         self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Service:
+        before = len(self.log()) if self._log.exists() else 0
         with open(self._log, "ab") as log:
             self._process = self.office.start("run", stdout=log, stderr=log, env=self._env)
+        # What an earlier one told of itself stands until this one has begun.
+        eventually("the daemon has begun", lambda: self.parts() is not None and " started " in self.log()[before:])
         eventually("the daemon tells how it does", lambda: self.parts().keys() >= {"publish", "send", "tick"})
         return self
 

@@ -12,7 +12,7 @@ from random import Random
 
 import pytest
 
-from tests.faults.office import Office, complaint, report, unfinished_report
+from tests.faults.office import Office, complaint, eventually, report, unfinished_report
 from tests.stories.forks import Ended
 
 
@@ -97,3 +97,15 @@ def test_output_onto_a_full_disk_is_one_sentence(office: Office) -> None:
             child = office.start(*arguments, stdout=full)
             _, err = child.communicate(timeout=60)
             assert (child.returncode, "Traceback" in err, err.count("\n")) == (1, False, 1), err
+
+
+def test_messages_that_cannot_be_written_stop_nothing(office: Office) -> None:
+    """A log on a full disk: the daemon greets there first of all."""
+    with open("/dev/full", "w") as full:
+        service = office.start("run", stdout=full, stderr=full)
+        try:
+            eventually("the daemon runs all the same", lambda: office.status()["daemon"]["running"])
+        finally:
+            service.terminate()
+        # Its log could not be written to the end, which Python tells by a status of its own.
+        assert service.wait(60) in (0, 120)
