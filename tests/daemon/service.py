@@ -26,7 +26,7 @@ class Service:
         with open(self._log, "ab") as log:
             self._process = self.office.start("run", stdout=log, stderr=log, env=self._env)
         # What an earlier one told of itself stands until this one has begun.
-        eventually("the daemon has begun", lambda: self.parts() is not None and " started " in self.log()[before:])
+        eventually("the daemon has begun", lambda: " started " in self.alive().log()[before:])
         eventually("the daemon tells how it does", lambda: self.parts().keys() >= {"publish", "send", "tick"})
         return self
 
@@ -42,11 +42,18 @@ class Service:
         assert self._process is not None
         return self._process
 
+    def alive(self) -> Service:
+        """Itself, unless the daemon has ended."""
+        code = self.process.poll()
+        assert code is None, f"the daemon is gone: {code}\n{self.log()}"
+        return self
+
     def log(self) -> str:
         return self._log.read_text(encoding="utf-8")
 
     def parts(self) -> dict[str, Any]:
-        assert self._process is None or self._process.poll() is None, self.log()
+        if self._process is not None:
+            self.alive()
         return cast(dict[str, Any], self.office.status()["daemon"]["parts"])
 
     def state(self, part: str) -> str:

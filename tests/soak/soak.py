@@ -209,9 +209,7 @@ class Soak:
         return mail(self._random.choice((ENGINEER, MANAGER)), f"闲谈 {number}", [f"{number}", "好" * (size // 3)])
 
     def _look(self) -> None:
-        code = self._service.process.poll()
-        assert code is None, f"the daemon is gone: {code}\n{self._service.log()[-3000:]}"
-        proc = Path("/proc") / str(self._service.process.pid)
+        proc = Path("/proc") / str(self._service.alive().process.pid)
         megabytes = int((proc / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
         threads, files = (len(os.listdir(proc / what)) for what in ("task", "fd"))
         self.result.looks.append(Look(time.monotonic(), threads, files, megabytes))
