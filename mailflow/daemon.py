@@ -100,7 +100,7 @@ class Daemon:
         journal.started(version=__version__, store=self.app.store.url or str(self.app.store.data), mailboxes=names)
         for account in (*self.app.config.mailboxes, self.app.config.send):
             self.app.gate(account).begin()
-        self.board.begin([*(f"read:{name}" for name in names), "publish", "send", "alarm"], utc_now())
+        self.board.begin([*(f"read:{name}" for name in names), "publish", "send", "alarm", *self._jobs], utc_now())
         threads = [
             self._start(f"read:{box.name}", partial(self._read, box), partial(self._tell_mailbox, box.name))
             for box in self.app.config.mailboxes
@@ -144,11 +144,16 @@ class Daemon:
             except BaseException as error:  # noqa: BLE001  not even a library that would end the process
                 self._now_failed(name, error, tell)
 
+    @property
+    def _jobs(self) -> dict[str, tuple[int, Callable[[], object]]]:
+        """What the pulse does, by name, and the seconds between two times."""
+        return {
+            "tick": (10, self._tick), "mapping": (BEAT, self._look_at_mapping), "traffic": (600, self._look_at_traffic),
+        }  # fmt: skip
+
     def _pulse(self) -> None:
         pulse = schedule.Scheduler()
-        for name, seconds, work in (
-            ("tick", 10, self._tick), ("mapping", BEAT, self._look_at_mapping), ("traffic", 600, self._look_at_traffic),
-        ):  # fmt: skip
+        for name, (seconds, work) in self._jobs.items():
             pulse.every(seconds).seconds.do(self._guard, name, seconds, work)
         pulse.run_all()
         while not self.stop.wait(0.5):

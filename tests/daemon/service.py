@@ -27,7 +27,8 @@ class Service:
             self._process = self.office.start("run", stdout=log, stderr=log, env=self._env)
         # What an earlier one told of itself stands until this one has begun.
         eventually("the daemon has begun", lambda: " started " in self.alive().log()[before:])
-        eventually("the daemon tells how it does", lambda: self.parts().keys() >= {"publish", "send", "tick"})
+        begun, status = time.time(), self.office.folder / "var" / "status.json"
+        eventually("it tells how it does", lambda: status.exists() and status.stat().st_mtime > begun and self.parts())
         return self
 
     def __exit__(

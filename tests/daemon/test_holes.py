@@ -107,6 +107,22 @@ def test_a_store_that_hangs_is_shown_and_alarms_are_rung(tmp_path: Path) -> None
     watched(daemon, look)
 
 
+def test_a_store_that_hangs_at_the_very_first_beat_is_shown(tmp_path: Path) -> None:
+    Office(tmp_path)
+    daemon = Daemon(App.of(tmp_path / "config.toml"))
+    goes_on = threading.Event()
+    daemon._give(goes_on.wait)
+
+    def look() -> None:
+        tick = daemon.board.part("tick")
+        eventually("the pulse waits", lambda: tick.late(utc_now(), timedelta(seconds=1)))
+        assert tick.last_ok is None
+        goes_on.set()
+        eventually("it goes on", lambda: tick.last_ok is not None)
+
+    watched(daemon, look)
+
+
 def test_a_store_that_hangs_does_not_keep_it_from_ending(tmp_path: Path) -> None:
     office = Office(tmp_path)
     office.once()
