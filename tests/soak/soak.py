@@ -21,6 +21,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from email import message_from_bytes
 from pathlib import Path
 
@@ -102,6 +103,9 @@ class Soak:
         """What was delivered, Message-IDs by user."""
         self._unread: set[str] = set()
         """What people deleted, perhaps before it was read."""
+        self._put_at: dict[str, str] = {}
+        self._course: list[str] = []
+        """The troubles in their order, with their times."""
         self._folder = folder
         self._stop = threading.Event()
         self._pause = threading.Lock()
@@ -172,6 +176,7 @@ class Soak:
                 name = waiting.pop()
                 # Leaks are looked for in one process: its last two thirds.
                 if name != "daemon killed" or not self.result.troubles[name] or time.monotonic() < begun + seconds / 3:
+                    self._course.append(f"{_clock()} {name}")
                     self.troubles[name]()
                     self.result.troubles[name] += 1
         finally:
@@ -198,6 +203,7 @@ class Soak:
         self._dovecot.deliver(user, raw)
         self.result.delivered += 1
         self._ids[user].add(_id_of(raw))
+        self._put_at[_id_of(raw)] = _clock()
 
     def _mail(self) -> bytes:
         number, dice = self.result.delivered, self._random.random()
@@ -289,11 +295,28 @@ class Soak:
 
     def _settle(self) -> None:
         """Waits until everything that was delivered is taken in, and everything is well."""
-        eventually("all is taken in", lambda: self._wanted <= self._taken_in(), _PATIENCE)
+        try:
+            eventually("all is taken in", lambda: self._wanted <= self._taken_in(), _PATIENCE)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self._missing()}") from None
         eventually("all is moved", lambda: not self._lies_in(""), _PATIENCE)
         # A server that was away leaves notices that wait for some minutes, and no status calls that a fault.
         eventually("all notices have gone", self._all_sent, _PATIENCE)
         eventually("all is well", lambda: self._office.run("status").code == 0, _PATIENCE)
+
+    def _missing(self) -> str:
+        """Each mail that is wanted and not taken in: whose, when it was put there, and where it lies now."""
+        lie = {
+            _id_of(path.read_bytes()): str(path.relative_to(self._dovecot.dir))
+            for user in self._ids
+            for path in self._dovecot.maildir(user).rglob("*.test*")
+        }
+        lines = [
+            f"{user} {message_id} put at {self._put_at[message_id]}: {lie.get(message_id, 'nowhere')}"
+            for user, ids in self._ids.items()
+            for message_id in sorted((ids & self._wanted) - self._taken_in())
+        ]
+        return "\n".join([f"troubles: {', '.join(self._course)}", *lines, self._office.run("status").out])
 
     def _all_sent(self) -> bool:
         return all(row["state"] == "sent" for row in self._office.rows("notices"))
@@ -360,6 +383,11 @@ class Soak:
                 self._wrong(f"{what} leak: {before:.0f} -> {after:.0f}")
         if memory[1] > 1.25 * memory[0] + 20:
             self._wrong(f"memory grows: {memory[0]:.0f} -> {memory[1]:.0f} MB")
+
+
+def _clock() -> str:
+    """As the daemon's log has it."""
+    return f"{datetime.now(UTC):%H:%M:%S}"
 
 
 def _id_of(raw: bytes) -> str:
