@@ -18,6 +18,7 @@ from mailflow.errors import UserError
 from mailflow.logins import Gate
 from mailflow.transports.base import Mailbox, Sender
 from mailflow.transports.pace import Pace
+from mailflow.urls import GRAPH_HOSTS, Url
 
 if TYPE_CHECKING:
     from mailflow.transports.copied import Sent
@@ -126,7 +127,7 @@ class Accounts:
         from mailflow.transports.graph import CHINA, GLOBAL, Office
         from mailflow.transports.wire import is_loopback
 
-        url, cloud = account.url, configuration.GRAPH_HOSTS.get(account.url.host)
+        url, cloud = account.url, GRAPH_HOSTS.get(account.url.host)
         base = {"global": GLOBAL, "china": CHINA}.get(cloud or "", f"https://{url.host}:{url.port}")
         if is_loopback(url.host) and url.port != 443:
             base = f"http://{url.host}:{url.port}"
@@ -165,7 +166,7 @@ class Accounts:
         """What this account passes when it logs in, shared by all that log in there as the same user."""
         return self._gate(account.url, account.user, account)
 
-    def _gate(self, url: configuration.Url, user: str | None, account: configuration.Account) -> Gate:
+    def _gate(self, url: Url, user: str | None, account: configuration.Account) -> Gate:
         name = f"{url.scheme}://{user or ''}@{url.host}:{url.port or ''}"
         folder = self._config.main.data / "refused"
         made = Gate(name, folder, lambda: self._secret(account), self._clock, always=self._always)

@@ -9,8 +9,9 @@ import pytest
 from pydantic import ValidationError
 
 from mailflow import config
-from mailflow.config import Config, Url, load, parse_url
+from mailflow.config import Config, load
 from mailflow.errors import UserError
+from mailflow.urls import Url, parse_url
 
 ROOT = Path(__file__).parents[2]
 

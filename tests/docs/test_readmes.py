@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mailflow.config import GRAPH_HOSTS
+from mailflow.urls import GRAPH_HOSTS
 from tests.docs.reading import DOCS, ROOT, Page, page
 
 ENGLISH, CHINESE = page("README.md"), page("README.zh-CN.md")

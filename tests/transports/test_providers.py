@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from mailflow import mappings
-from mailflow.config import parse_url
 from mailflow.core.mapping import Settings
 from mailflow.core.providers import GENERIC, Provider, Refusal, provider_of
 from mailflow.errors import AuthError, TransientError
 from mailflow.transports.base import Place
 from mailflow.transports.imap import ImapMailbox
 from mailflow.transports.wire import Timeouts
+from mailflow.urls import parse_url
 from tests.faults.office import Office
 from tests.servers.imap import Handler, ScriptedImap, Session
 from tests.servers.loopback import free_port
