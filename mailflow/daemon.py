@@ -254,6 +254,7 @@ class Daemon:
             signatures = intake.checked(store, box.name, batch, checker)
             self._decide(partial(intake.commit, store, box.name, batch, box.after, signatures, box.account))
             unreadable += batch.unreadable
+            self.board.part(f"read:{box.name}").gets_on()
             if working():
                 return unreadable
         intake.file_away(store, mailbox)

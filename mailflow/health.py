@@ -63,6 +63,11 @@ class Health:
         """It is at work, and then says nothing for `rest` seconds."""
         self.next = now + timedelta(seconds=rest)
 
+    def gets_on(self) -> None:
+        """A part of its work is done: what fails after that is no longer the same failure again, and need not wait
+        longer each time. Where a line breaks every few minutes, a full mailbox is read all the same."""
+        self.failures = 0
+
     def ok(self, now: datetime, rest: float = 0) -> None:
         self._turn("ok", now)
         self.last_ok, self.error, self.failures = now, "", 0

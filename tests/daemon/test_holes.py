@@ -5,8 +5,9 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from itertools import chain
 from pathlib import Path
 
 import schedule
@@ -14,7 +15,8 @@ import schedule
 from mailflow import config
 from mailflow.app import App, utc_now
 from mailflow.daemon import BEAT, Daemon, beat
-from mailflow.transports.base import Mailbox
+from mailflow.errors import TransientError
+from mailflow.transports.base import Batch, Known, Mailbox
 from mailflow.transports.maildir import MaildirMailbox
 from tests.daemon.service import Service, has
 from tests.faults.office import Office, eventually, report
@@ -79,6 +81,37 @@ def test_a_reader_that_dies_is_shown_and_begins_anew(tmp_path: Path) -> None:
         eventually("and on", lambda: has(office.sheet, office, "第一件事"))
 
     watched(daemon, look)
+
+
+class OneByOne(MaildirMailbox):
+    """The line breaks after each batch."""
+
+    def batches(self, cursor: str | None, known: Known) -> Iterator[Batch]:
+        for mail in chain.from_iterable(batch.mails for batch in super().batches(cursor, known)):
+            yield Batch((mail,), "")
+            raise TransientError("连接中断")
+
+
+def test_a_line_that_breaks_after_each_batch_is_not_waited_for_longer_each_time(tmp_path: Path) -> None:
+    office = Office(tmp_path)
+    for number in range(4):
+        office.deliver(report(f"第{number}件事"))
+
+    class Broken(App):
+        def mailbox(self, box: config.Mailbox) -> Mailbox:
+            return OneByOne(box.name, office.inbox)
+
+    daemon = Daemon(Broken(config.load(tmp_path / "config.toml")))
+    part = daemon.board.part("read:support")
+    failures = []
+
+    def taken_in() -> bool:
+        failures.append(part.failures)
+        return len(office.rows("mails")) == 4
+
+    watched(daemon, lambda: eventually("all are taken in", taken_in, 60))
+    assert part.error == "连接中断"
+    assert set(failures) <= {0, 1}
 
 
 def test_a_store_that_hangs_is_shown_and_alarms_are_rung(tmp_path: Path) -> None:
