@@ -22,9 +22,10 @@ from mailflow.urls import GRAPH_HOSTS, Url
 
 if TYPE_CHECKING:
     from mailflow.transports.copied import Sent
-    from mailflow.transports.ews import Login
-    from mailflow.transports.graph import Office
-    from mailflow.transports.oauth import GoogleTokens, MicrosoftTokens
+    from mailflow.transports.ews.connection import Login
+    from mailflow.transports.graph.api import Office
+    from mailflow.transports.oauth.google import GoogleTokens
+    from mailflow.transports.oauth.microsoft import MicrosoftTokens
 
 SENDER = "send"
 """What the account that sends is called: no mailbox's name stands in the way, since it is only used to tell people."""
@@ -56,11 +57,11 @@ class Accounts:
 
             return MaildirMailbox(box.name, Path(url.path))
         if url.scheme == "ews":
-            from mailflow.transports.ews import EwsMailbox
+            from mailflow.transports.ews.mailbox import EwsMailbox
 
             return EwsMailbox(box.name, self._exchange(box), box.imap_folder)
         if url.scheme == "graph":
-            from mailflow.transports.graph import GraphMailbox
+            from mailflow.transports.graph.mailbox import GraphMailbox
 
             return GraphMailbox(box.name, self._office(box, box.name), box.imap_folder)
         from mailflow.transports.imap import ImapMailbox
@@ -77,11 +78,11 @@ class Accounts:
 
             return MaildirSender(Path(url.path))
         if url.scheme == "ews":
-            from mailflow.transports.ews import EwsSender
+            from mailflow.transports.ews.sender import EwsSender
 
             return EwsSender(self._exchange(send))
         if url.scheme == "graph":
-            from mailflow.transports.graph import GraphSender
+            from mailflow.transports.graph.sender import GraphSender
 
             return GraphSender(self._office(send, SENDER))
         return self._smtp(send)
@@ -115,7 +116,7 @@ class Accounts:
     # -- tokens ------------------------------------------------------------------------------------------------------
 
     def _exchange(self, account: configuration.Account) -> Login:
-        from mailflow.transports.ews import Login
+        from mailflow.transports.ews.connection import Login
         from mailflow.transports.wire import is_loopback
 
         url = account.url
@@ -124,7 +125,7 @@ class Accounts:
         return Login(endpoint, url.user or "", account.user or "", lambda: account.password() or "")
 
     def _office(self, account: configuration.Account, name: str) -> Office:
-        from mailflow.transports.graph import CHINA, GLOBAL, Office
+        from mailflow.transports.graph.api import CHINA, GLOBAL, Office
         from mailflow.transports.wire import is_loopback
 
         url, cloud = account.url, GRAPH_HOSTS.get(account.url.host)
@@ -138,26 +139,28 @@ class Accounts:
 
     def tokens(self, account: configuration.Account, name: str) -> GoogleTokens | MicrosoftTokens:
         """Where the access tokens of the account called `name` come from. UserError: it uses none."""
-        from mailflow.transports import oauth
-
         # At Graph somebody else may open a shared mailbox; elsewhere a token is asked for the mailbox itself.
         user = (account.user if account.url.scheme == "graph" else account.url.user) or ""
         path = self._config.main.data / "oauth" / f"{hashlib.sha256(user.encode()).hexdigest()[:16]}.json"
         if account.oauth == "google" and (google := self._config.oauth.google):
             key = google.service_account
+            from mailflow.transports.oauth.google import GoogleApp, GoogleTokens
+
             by_key = (lambda: secret.from_file(key)) if key else None
-            return oauth.GoogleTokens(oauth.GoogleApp(google.client, lambda: google.secret() or "", by_key), path, user)
+            return GoogleTokens(GoogleApp(google.client, lambda: google.secret() or "", by_key), path, user)
         if account.oauth == "microsoft" and (microsoft := self._config.oauth.microsoft):
-            app = oauth.MicrosoftApp(
+            from mailflow.transports.oauth.microsoft import MICROSOFT, MicrosoftApp, MicrosoftTokens, resource, scopes
+
+            app = MicrosoftApp(
                 microsoft.tenant,
                 microsoft.client,
                 (lambda: microsoft.secret() or "") if microsoft.has_secret else None,
-                oauth.MICROSOFT.get(microsoft.cloud, microsoft.cloud),
+                MICROSOFT.get(microsoft.cloud, microsoft.cloud),
             )
-            resource = oauth.resource(account.url.scheme, microsoft.cloud, account.url.host)
+            whole = resource(account.url.scheme, microsoft.cloud, account.url.host)
             shared = user != account.url.user
-            scopes = oauth.scopes(account.url.scheme, resource, microsoft.has_secret, shared=shared)
-            return oauth.MicrosoftTokens(app, scopes, path, user)
+            wanted = scopes(account.url.scheme, whole, microsoft.has_secret, shared=shared)
+            return MicrosoftTokens(app, wanted, path, user)
         raise UserError(f"{name} 没有用 oauth 登录，不需要运行 mailflow login。", code=2)
 
     # -- refused logins ----------------------------------------------------------------------------------------------

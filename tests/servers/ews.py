@@ -30,6 +30,9 @@ _PARENT = "msgfolderroot"
 USER, PASSWORD = "EXAMPLE\\support", "pass & <word>"
 
 
+NEVER_READ = {"Item", "CalendarItem", "Contact", "DistributionList", "Task", "RoleMember", "NetworkItem", "Person"}
+"""These are neither read nor unread."""
+
 Instead = str | int | tuple[int, bytes] | None
 
 
@@ -314,7 +317,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             inner += f"<t:DateTimeReceived>{item.received:%Y-%m-%dT%H:%M:%SZ}</t:DateTimeReceived>"
         if "item:Size" in wanted:
             inner += f"<t:Size>{len(item.raw)}</t:Size>"
-        if "message:IsRead" in wanted:
+        if "message:IsRead" in wanted and self.exchange.shape.get(uid, "Message") not in NEVER_READ:
             inner += f"<t:IsRead>{str(item.read).lower()}</t:IsRead>"
         odd = self.exchange.odd.get(subject)
         if odd is not None and mime == ("MimeContent" in odd or not odd):
@@ -347,15 +350,18 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         return _answer("MoveItem", "".join(parts))
 
     def _DeleteItem(self, request: Any) -> bytes:  # noqa: N802
-        for uid in self._items(request):
-            self.exchange.remove(uid)
-        return _answer("DeleteItem", "".join(_fine("DeleteItem") for _ in self._items(request)))
+        there = [uid in self.exchange.items for uid in self._items(request)]
+        for uid, known in zip(self._items(request), there, strict=True):
+            if known:
+                self.exchange.remove(uid)
+        parts = [_fine("DeleteItem") if known else _error("DeleteItem", "ErrorItemNotFound") for known in there]
+        return _answer("DeleteItem", "".join(parts))
 
     def _FindItem(self, request: Any) -> bytes:  # noqa: N802
         folder = self._folder_ids(request)[0]
         wanted = [e.get("Value").encode() for e in request.iter(f"{{{_T}}}Constant")]
         found = [u for u, i in self.exchange.items.items() if i.folder == folder and all(w in i.raw for w in wanted)]
-        if self.exchange.unseen:
+        if self.exchange.unseen and found and folder != "drafts":
             self.exchange.unseen -= 1
             found = []
         inner = "".join(f"<t:Message>{_item_id(uid)}</t:Message>" for uid in found)

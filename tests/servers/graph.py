@@ -46,7 +46,7 @@ class Graph:
     mails: dict[str, Mail] = field(default_factory=dict)
     log: list[tuple[str, str]] = field(default_factory=list)
     folders: dict[str, str] = field(
-        default_factory=lambda: {"F-inbox": "Inbox", "F-drafts": "Drafts", "F-sent": "Sent"}
+        default_factory=lambda: {"F-inbox": "Inbox", "F-drafts": "Drafts", "F-sent": "Sent", "F-outbox": "Outbox"}
     )
     parents: dict[str, str] = field(default_factory=dict)
     """Of folders that are not at the top."""
@@ -72,6 +72,8 @@ class Graph:
     connections: int = 0
     """Open now."""
     prefers: set[str] = field(default_factory=set)
+    encodings: set[str] = field(default_factory=set)
+    """That answers were wanted in."""
     before: Callable[[str, str], Instead] = lambda method, path: None
     after: Callable[[str, str], Instead] = lambda method, path: None
     _numbers: Any = field(default_factory=lambda: itertools.count(1))
@@ -109,6 +111,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         self.graph.requests.append(f"{self.command} {path}")
         self.graph.prefers.add(self.headers.get("Prefer", ""))
+        self.graph.encodings.add(self.headers.get("Accept-Encoding", ""))
         if self.headers.get("Authorization") != f"Bearer {self.graph.token}":
             self._error(401, "InvalidAuthenticationToken")
             return
@@ -178,7 +181,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             name = wanted[1].replace("''", "'")
             within = [u for u in graph.folders if graph.parents.get(u, "") == parent and graph.folders[u] == name]
             return 200, {"value": [self._folder(uid) for uid in within]}
-        uid = {"inbox": "F-inbox", "drafts": "F-drafts"}.get(steps[0], steps[0])
+        uid = f"F-{steps[0]}" if steps[0] in ("inbox", "drafts", "outbox") else steps[0]
         if uid not in graph.folders:
             return 404, {"error": {"code": "ErrorItemNotFound", "message": "no folder"}}
         if steps[1:] == ["messages", "delta"]:
@@ -214,6 +217,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _list(self, folder: str, query: dict[str, str]) -> tuple[int, object]:
         graph = self.graph
         found = sorted(((m.received, u) for u, m in graph.mails.items() if m.folder == folder))
+        if "internetMessageId" in query.get("$filter", ""):
+            return self._with_message_id(query, folder)
         if since := re.fullmatch(r"receivedDateTime ge (.+)", query.get("$filter", "")):
             begin = datetime.fromisoformat(since[1].replace("Z", "+00:00"))
             found = [(when, uid) for when, uid in found if when >= begin]
@@ -234,12 +239,16 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if method == "POST":
             assert self.headers["Content-Type"] == "text/plain"
             return 201, {"id": self.graph.put(base64.b64decode(body), "F-drafts", draft=True)}
+        return self._with_message_id(query)
+
+    def _with_message_id(self, query: dict[str, str], folder: str | None = None) -> tuple[int, object]:
         wanted = re.fullmatch(r"internetMessageId eq '(.*)'", query["$filter"])
         assert wanted
         found = [(u, m) for u, m in self.graph.mails.items() if m.message_id == wanted[1].replace("''", "'")]
-        if self.graph.unseen:
+        found = [(u, m) for u, m in found if folder in (None, m.folder)]
+        if self.graph.unseen and any(not m.draft for _, m in found):
             self.graph.unseen -= 1
-            found = []
+            found = [(u, m) for u, m in found if m.draft]
         return 200, {"value": [{"id": u, "isDraft": m.draft, "parentFolderId": m.folder} for u, m in found]}
 
     def _message(self, method: str, uid: str, mail: Mail, what: str, body: bytes) -> tuple[int, object]:

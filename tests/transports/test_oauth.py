@@ -7,6 +7,7 @@ import contextlib
 import json
 import stat
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, date, datetime
@@ -23,11 +24,14 @@ from hypothesis import strategies as st
 
 from mailflow.errors import AuthError, MailflowError, TransientError
 from mailflow.transports.imap import ImapMailbox
-from mailflow.transports.oauth import GoogleApp, GoogleTokens, MicrosoftApp, MicrosoftTokens, keep, resource, scopes
+from mailflow.transports.oauth.google import GoogleApp, GoogleTokens
+from mailflow.transports.oauth.kept import keep
+from mailflow.transports.oauth.microsoft import MicrosoftApp, MicrosoftTokens, resource, scopes
 from mailflow.transports.wire import Timeouts
 from tests.servers.imap import Handler, ScriptedImap, Session
 from tests.servers.loopback import Certificate
 from tests.servers.oauth import OAuthServer
+from tests.servers.trickle import HTTP, TLS, Trickle
 from tests.transports.contract import mail, read, subjects
 
 USER = "support@corp.example"
@@ -102,10 +106,34 @@ def test_a_refusal_is_an_alarm_in_words(
         microsoft(authority, certificate, tmp_path, ["s"]).token()
 
 
-def test_an_authority_in_trouble_is_transient(authority: OAuthServer, certificate: Certificate, tmp_path: Path) -> None:
-    authority.authority.answers.append((400, {"error": "temporarily_unavailable", "error_description": "later"}))
+@pytest.mark.parametrize(
+    ("error", "description"),
+    [("temporarily_unavailable", "later"), ("server_error", "AADSTS90012: Request timed out, later."),
+     ("invalid_request", "AADSTS90024: A transient error has occurred. Try again later."),
+     ("invalid_request", "AADSTS90055: There are too many incoming requests, later.")],
+)  # fmt: skip
+def test_an_authority_in_trouble_is_transient(
+    authority: OAuthServer, certificate: Certificate, tmp_path: Path, error: str, description: str
+) -> None:
+    authority.authority.answers.append((400, {"error": error, "error_description": description}))
     with pytest.raises(TransientError, match="later"):
         microsoft(authority, certificate, tmp_path, ["s"]).token()
+
+
+def test_a_secret_goes_nowhere_else(
+    authority: OAuthServer, google: OAuthServer, certificate: Certificate, tmp_path: Path
+) -> None:
+    keep(tmp_path / "g.json", json.dumps({"refresh_token": "r"}))
+    tokens = (
+        microsoft(authority, certificate, tmp_path, ["s"]),
+        GoogleTokens(GoogleApp("c", tokens=authority.url.replace("https", "http")), tmp_path / "g.json", USER),
+    )
+    assert tokens[0].token()
+    authority.authority.raw = (307, b"", {"Location": google.url})
+    for each in tokens:
+        with pytest.raises(TransientError):
+            each.token(fresh=True)
+    assert google.authority.asked == []
 
 
 def test_an_authority_that_is_away_is_transient(
@@ -287,6 +315,38 @@ def test_answers_that_are_none_are_passing_and_no_refusal(
     assert all(tokens.token(fresh=True) for tokens in (person, secret, by_google))
 
 
+@pytest.mark.parametrize("token", ["", "two words", "line\r\nX-Evil: 1", "\x01", "密码一"])
+def test_a_token_that_could_be_something_else_in_a_header_is_none_and_is_not_shown(
+    authority: OAuthServer, google: OAuthServer, certificate: Certificate, tmp_path: Path, token: str
+) -> None:
+    """The libraries would put it into their errors, and from there it would come into the log."""
+    keep(tmp_path / "g.json", json.dumps({"refresh_token": "r"}))
+    by_google = GoogleTokens(GoogleApp("c", tokens=google.url), tmp_path / "g.json", USER)
+    for server, tokens in ((authority, microsoft(authority, certificate, tmp_path, ["s"])), (google, by_google)):
+        server.authority.answers = [(200, {"access_token": token, "token_type": "Bearer", "expires_in": 3600})]
+        with pytest.raises(TransientError) as caught:
+            tokens.token(fresh=True)
+        assert not token or token not in str(caught.value)
+        assert tokens.token(fresh=True).startswith("token-")
+
+
+def test_an_authority_that_trickles_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    short = Timeouts(connect=30, read=30, operation=0.5)
+    monkeypatch.setattr("mailflow.transports.oauth.google._TIMEOUTS", short)
+    monkeypatch.setattr("mailflow.transports.oauth.microsoft._TIMEOUTS", short)
+    keep(tmp_path / "g.json", json.dumps({"refresh_token": "r"}))
+    with Trickle(HTTP) as server:
+        app = GoogleApp("c", tokens=f"http://127.0.0.1:{server.port}")
+        with pytest.raises(TransientError):
+            GoogleTokens(app, tmp_path / "g.json", USER).token()
+        assert server.left.wait(20)
+    with Trickle(TLS) as server:
+        by_secret = MicrosoftApp("tenant", "app", lambda: "s", f"https://localhost:{server.port}")
+        with pytest.raises(TransientError):
+            MicrosoftTokens(by_secret, SCOPES, tmp_path / "x.json", USER).token()
+        assert server.left.wait(20)
+
+
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.dictionaries(
@@ -394,6 +454,17 @@ def test_a_revoked_agreement_is_an_alarm(google: OAuthServer, tmp_path: Path) ->
         GoogleTokens(GoogleApp("c", tokens=google.url), tmp_path / "s.json", USER).token()
 
 
+def test_a_token_that_has_ended_while_the_machine_slept_is_not_used(
+    google: OAuthServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(tmp_path / "s.json", json.dumps({"refresh_token": "r"}))
+    tokens = GoogleTokens(GoogleApp("c", tokens=google.url), tmp_path / "s.json", USER)
+    assert [tokens.token(), tokens.token()] == ["token-1", "token-1"]
+    slept = time.time() + 3600
+    monkeypatch.setattr("time.time", lambda: slept)
+    assert tokens.token() == "token-2"
+
+
 @pytest.mark.parametrize("status", [500, 503, 429])
 def test_google_in_trouble_is_transient(google: OAuthServer, tmp_path: Path, status: int) -> None:
     keep(tmp_path / "s.json", json.dumps({"refresh_token": "r"}))
@@ -402,18 +473,43 @@ def test_google_in_trouble_is_transient(google: OAuthServer, tmp_path: Path, sta
         GoogleTokens(GoogleApp("c", tokens=google.url), tmp_path / "s.json", USER).token()
 
 
-def test_a_service_account_acts_for_the_mailbox(google: OAuthServer, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def robot() -> str:
+    """The key of a service account."""
     private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem = private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    key = json.dumps({"client_email": "robot@project.example", "private_key": pem.decode(), "private_key_id": "k1"})
-    app = GoogleApp(service_account=lambda: key, tokens=google.url)
+    return json.dumps({"client_email": "robot@project.example", "private_key": pem.decode(), "private_key_id": "k1"})
+
+
+def test_a_service_account_acts_for_the_mailbox(google: OAuthServer, tmp_path: Path, robot: str) -> None:
+    app = GoogleApp(service_account=lambda: robot, tokens=google.url)
     assert GoogleTokens(app, tmp_path / "none.json", USER).token() == "token-1"
     head, claims, _ = google.authority.asked[0]["assertion"].split(".")
     told = json.loads(base64.urlsafe_b64decode(claims + "=="))
     assert (told["iss"], told["sub"], told["aud"]) == ("robot@project.example", USER, google.url)
     assert json.loads(base64.urlsafe_b64decode(head + "=="))["kid"] == "k1"
+
+
+@pytest.mark.parametrize(
+    ("description", "said"),
+    [
+        ("Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe.", "时钟"),
+        ("Invalid JWT Signature.", "新建一个"),
+        ("Invalid email or User ID", "没有这个邮箱"),
+        ("Invalid grant: account not found", "服务账号已删除"),
+    ],
+)
+def test_a_refused_service_account_is_told_why_and_not_to_sign_in(
+    google: OAuthServer, tmp_path: Path, robot: str, description: str, said: str
+) -> None:
+    """Nobody can sign in as one."""
+    google.authority.answers.append((400, {"error": "invalid_grant", "error_description": description}))
+    app = GoogleApp(service_account=lambda: robot, tokens=google.url)
+    with pytest.raises(AuthError, match=said) as caught:
+        GoogleTokens(app, tmp_path / "none.json", USER).token()
+    assert "mailflow login" not in str(caught.value)
 
 
 def test_a_broken_key_is_told_without_showing_it(google: OAuthServer, tmp_path: Path) -> None:
