@@ -32,7 +32,7 @@ from mailflow.transports.base import (
     Refusal,
     folder_of,
 )
-from mailflow.transports.wire import crlf
+from mailflow.transports.wire import crlf, message_id
 
 INBOX = "INBOX"
 UIDVALIDITY = "0"
@@ -180,7 +180,7 @@ class MaildirSender:
         self._root = root
 
     def send(self, message: bytes, envelope_from: str, recipients: Sequence[str]) -> tuple[Refusal, ...]:
-        name = _file_name(_message_id(message) or hashlib.sha256(message).hexdigest())
+        name = _file_name(message_id(message) or hashlib.sha256(message).hexdigest())
         with _transient(f"投递到邮件目录 {self._root}"):
             make_maildir(self._root)
             if not self._holds(name):
@@ -309,13 +309,6 @@ def _grouped(files: Iterable[_File]) -> Iterator[list[_File]]:
 
 def _with_vanished(batch: Batch, vanished: int) -> Batch:
     return Batch(batch.mails, batch.cursor, batch.vanished + vanished, batch.unreadable)
-
-
-def _message_id(message: bytes) -> str:
-    """The Message-ID of the header, "" if it has none. A scan only: transports do not parse mail."""
-    header = re.split(rb"\r?\n\r?\n", message, maxsplit=1)[0]
-    found = re.search(rb"(?im)^message-id:((?:[ \t]|\r?\n[ \t])*[^\r\n]*)", header)
-    return found.group(1).decode("utf-8", "replace").strip() if found else ""
 
 
 def _file_name(identity: str) -> str:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import itertools
 import re
 import socket
 import ssl
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent import futures
 from dataclasses import dataclass
 from email.utils import getaddresses
+from typing import Any
 
 from mailflow.core.address import ascii_form, key_of
 
@@ -47,6 +50,8 @@ class Watchdog:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._sock: socket.socket | None = None
+        self._running: object | None = None
+        """The deadline that runs. A timer that goes off when its block has just ended must not cut the next one's."""
         self._expired = False
 
     def watch(self, sock: socket.socket) -> None:
@@ -59,24 +64,33 @@ class Watchdog:
     @contextlib.contextmanager
     def deadline(self, seconds: float) -> Iterator[None]:
         """Within the block the socket lives for at most `seconds`. Not to be nested."""
-        self._expired = False
-        timer = threading.Timer(seconds, self._expire)
+        mine = object()
+        with self._lock:
+            self._running, self._expired = mine, False
+        timer = threading.Timer(seconds, self._expire, [mine])
         timer.daemon = True
         timer.start()
         try:
             yield
         finally:
             timer.cancel()
+            with self._lock:
+                self._running = None
 
     def cut(self) -> None:
         """Shuts the socket now, and each that comes after it until the next deadline."""
-        self._expire()
-
-    def _expire(self) -> None:
         with self._lock:
-            self._expired = True
-            if self._sock is not None:
-                _shut(self._sock)
+            self._end()
+
+    def _expire(self, whose: object) -> None:
+        with self._lock:
+            if whose is self._running:
+                self._end()
+
+    def _end(self) -> None:
+        self._expired = True
+        if self._sock is not None:
+            _shut(self._sock)
 
 
 def _shut(sock: socket.socket) -> None:
@@ -88,8 +102,11 @@ def _shut(sock: socket.socket) -> None:
 def connect(
     host: str, port: int, timeout: float, watchdog: Watchdog, context: ssl.SSLContext | None = None
 ) -> socket.socket:
-    """A connected socket, kept alive and watched; with `context` the TLS handshake is done. Raises OSError."""
-    sock = socket.create_connection((host, port), timeout)
+    """A connected socket, kept alive and watched; with `context` the TLS handshake is done. Raises OSError.
+
+    `timeout`: seconds for each of the host's addresses, and for the DNS.
+    """
+    sock = _connected(_addresses(host, port, timeout), timeout)
     try:
         watchdog.watch(sock)
         _keep_alive(sock)
@@ -99,6 +116,58 @@ def connect(
     except BaseException:
         sock.close()
         raise
+
+
+_Address = tuple[int, int, int, Any]
+"""Family, kind and protocol of a socket, and where it leads."""
+
+
+def _addresses(host: str, port: int, timeout: float) -> list[_Address]:
+    """Asks the DNS. That can hang for minutes and cannot be interrupted: then it is left alone in its thread."""
+    answer = futures.Future[list[_Address]]()
+
+    def ask() -> None:
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            answer.set_result([(family, kind, protocol, address) for family, kind, protocol, _, address in found])
+        except BaseException as error:  # noqa: BLE001  it is for whoever waits
+            answer.set_exception(error)
+
+    threading.Thread(target=ask, name=f"dns:{host}", daemon=True).start()
+    try:
+        return answer.result(timeout)
+    except futures.TimeoutError:
+        raise socket.gaierror(socket.EAI_AGAIN, f"no answer from the DNS in {timeout:g} seconds") from None
+
+
+def _connected(addresses: Sequence[_Address], timeout: float) -> socket.socket:
+    """To the first address that answers. OSError: what became of the last."""
+    *others, last = _in_turn(addresses)
+    for address in others:
+        with contextlib.suppress(OSError):
+            return _connected_to(address, timeout)
+    return _connected_to(last, timeout)
+
+
+def _in_turn(addresses: Sequence[_Address]) -> list[_Address]:
+    """IPv6 and IPv4 alternately (RFC 8305 §4): if one of them leads nowhere, that costs one try and not one for each
+    of the eight addresses that Microsoft has."""
+    families: dict[int, list[_Address]] = {}
+    for address in addresses:
+        families.setdefault(address[0], []).append(address)
+    return [one for together in itertools.zip_longest(*families.values()) for one in together if one is not None]
+
+
+def _connected_to(address: _Address, timeout: float) -> socket.socket:
+    family, kind, protocol, where = address
+    sock = socket.socket(family, kind, protocol)
+    try:
+        sock.settimeout(timeout)
+        sock.connect(where)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
 
 
 def encrypted(sock: socket.socket, host: str, watchdog: Watchdog, context: ssl.SSLContext) -> ssl.SSLSocket:
@@ -187,10 +256,32 @@ def _decoded(said: bytes) -> str:
         return said.decode("gb18030", "replace")
 
 
+_TELLING = 6
+
+
+def blotted(text: str, secrets: Iterable[str]) -> str:
+    """`text` with nothing of a secret in it: servers repeat what they did not understand, and cut it short. A few
+    characters in a row that are no secret may look like one."""
+    hidden = set[int]()
+    for secret in filter(None, secrets):
+        size = min(len(secret), _TELLING)
+        for start in range(len(secret) - size + 1):
+            found = re.finditer(f"(?={re.escape(secret[start : start + size])})", text)
+            hidden.update(at for one in found for at in range(one.start(), one.start() + size))
+    return re.sub("\0+", "***", "".join("\0" if at in hidden else one for at, one in enumerate(text)))
+
+
 def crlf(message: bytes) -> bytes:
     """The message with no line end but CRLF: after a bare one, some servers take a dot for the message's end, and what
     follows for commands (SMTP smuggling)."""
     return _BARE.sub(b"\r\n", message)
+
+
+def message_id(message: bytes) -> str:
+    """The Message-ID of the header, "" if it has none. A scan only: transports do not parse mail."""
+    header = re.split(rb"\r?\n\r?\n", message, maxsplit=1)[0]
+    found = re.search(rb"(?im)^message-id:((?:[ \t]|\r?\n[ \t])*[^\r\n]*)", header)
+    return found.group(1).decode("utf-8", "replace").strip() if found else ""
 
 
 _BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")

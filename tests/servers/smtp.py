@@ -177,7 +177,15 @@ def _cut(session: SMTP) -> None:
         cast(asyncio.Transport, session.transport).abort()
 
 
-Answer = bytes | None | Callable[["Talk"], None]
+@dataclass(frozen=True)
+class Late:
+    """Says this after so many seconds."""
+
+    said: bytes
+    seconds: float
+
+
+Answer = bytes | None | Late | Callable[["Talk"], None]
 """What to send, b"" being silence; None: hang up; or whatever a function does."""
 
 
@@ -285,6 +293,9 @@ class Talk:
             self.server.verdicts.append(answer.said if isinstance(answer, Last) else answer)
         if answer is None:
             raise OSError("hung up")
+        if isinstance(answer, Late):
+            self.server.stopped.wait(answer.seconds)
+            answer = answer.said
         if callable(answer):
             answer(self)
             return b""

@@ -27,6 +27,8 @@ class MemoryServer:
     arrived: threading.Event = field(default_factory=threading.Event)
     failure: Exception | None = None
     """Raised by whatever is asked next, and on, until taken away."""
+    fixed: set[int] = field(default_factory=set)
+    """Mails that may be neither flagged nor moved."""
 
     def deliver(self, raw: bytes, when: datetime | None = None) -> int:
         uid, self.uidnext = self.uidnext, self.uidnext + 1
@@ -85,6 +87,8 @@ class MemoryMailbox:
         uid = int(place.uid)
         if place.uidvalidity != str(self.server.uidvalidity) or uid not in self.server.mails:
             return
+        if uid in self.server.fixed:
+            raise PermanentError(f"邮件 {uid} 不能动")
         if action == "seen":
             self.server.seen.add(uid)
         else:

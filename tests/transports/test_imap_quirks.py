@@ -65,11 +65,22 @@ QUOTED = ONE.replace(b"\r\n", b"; ")
         [body(1, 1, ONE), b"1 EXPUNGE", body(1, 2, TWO)],
         [body(1, 1, ONE), body(2, 2, TWO), b"1 FETCH (UID 1 BODY[] NIL)", b'2 FETCH (UID 2 BODY[] "")'],
         [b"1 FETCH (UID 1 BODY[] NIL)", body(1, 1, ONE), b"2 FETCH (UID 2 FLAGS (\\Seen))", body(2, 2, TWO)],
+        [b"1 FETCH (UID 1 FLAGS (\\Recent))", b"1 FETCH (UID 1 FLAGS (\\Seen))", body(1, 1, ONE), body(2, 2, TWO)],
         [body(2, 2, TWO), b"7 EXISTS", b"OK Still here", body(1, 1, ONE), b"1 RECENT"],
         [body(1, 1, ONE).replace(b"BODY[] {", b"body[] ~{"), body(2, 2, TWO), body(3, 4711, b"of another")],
         [b'1 FETCH (UID 1 BODY[] "%b")' % QUOTED, body(2, 2, TWO)],
     ],
-    ids=["twice", "without UID", "expunged meanwhile", "NIL later", "NIL first", "other news", "literal8", "quoted"],
+    ids=[
+        "twice",
+        "without UID",
+        "expunged meanwhile",
+        "NIL later",
+        "NIL first",
+        "read meanwhile",
+        "other news",
+        "literal8",
+        "quoted",
+    ],
 )
 def test_bodies_come_to_the_mails_that_they_are_of(lines: list[bytes]) -> None:
     def fetch(session: Session, tag: bytes, line: bytes) -> None:
@@ -354,24 +365,14 @@ def test_a_bad_answer_is_told_in_the_servers_chinese() -> None:
         read(mailbox)
 
 
-@pytest.mark.parametrize("starttls", [False, True])
-def test_a_greeting_or_a_handshake_that_never_ends_is_cut_off(starttls: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    def trickle(session: Session, tag: bytes, line: bytes) -> None:
-        if starttls:
-            session.ok(tag)
-        while not session.server.stopped.wait(0.05):
-            session.write(b"\x16")
-
+def test_a_greeting_that_never_ends_is_cut_off() -> None:
     class Trickling(ScriptedImap):
         def serve(self, session: Session) -> None:
-            if starttls:
-                super().serve(session)
-            else:
-                with contextlib.suppress(OSError), session.sock, session.file:
-                    trickle(session, b"", b"")
+            with contextlib.suppress(OSError), session.sock, session.file:
+                while not self.stopped.wait(0.05):
+                    session.write(b"*")
 
-    monkeypatch.setattr("mailflow.transports.imap.connection.is_loopback", lambda host: not starttls)
-    with Trickling(capability=b"IMAP4rev1 STARTTLS", on={b"STARTTLS": trickle}) as server:
+    with Trickling() as server:
         timeouts = Timeouts(connect=30, read=30, operation=0.5)
         box = ImapMailbox("s", "127.0.0.1", server.port, False, "u", str, timeouts=timeouts)
         with pytest.raises(TransientError):
@@ -420,6 +421,16 @@ def test_a_file_of_logins_that_makes_no_sense_stops_nobody(tmp_path: Path, conte
     pace = Pace(path)
     assert pace.since("s u@127.0.0.1") == float("inf")
     Pace(tmp_path / "not there" / "logins.json").note("s")
+
+
+def test_the_logins_that_another_process_has_noted_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "logins.json"
+    daemon, check = Pace(path), Pace(path)
+    daemon.note("read by the daemon")
+    check.note("tried by a person")
+    after = Pace(path)
+    assert [after.since(who) < float("inf") for who in ("read by the daemon", "tried by a person")] == [True, True]
+    assert daemon.since("tried by a person") < float("inf")
 
 
 # -- filing -----------------------------------------------------------------------------------------------------------

@@ -12,9 +12,11 @@
         test_a_large_mail_that_vanishes_between_two_parts_is_vanished
 3  an absent UID; FETCH that ends in NO
         test_one_mail_that_the_server_cannot_hand_out_holds_up_nothing_and_is_tried_again
+        test_one_mail_at_which_the_line_breaks_each_time_holds_up_the_others_for_two_polls
 4  EOF, half a line, EXISTS before +
         test_a_connection_that_dies_in_idle_is_noticed
         test_an_exists_ends_the_wait_and_the_mail_is_read
+        test_a_line_in_two_segments_wakes_us_and_costs_no_login
    silent drop, trickle, stall in a literal
         test_a_connection_that_is_silent_is_found_dead_when_idle_ends
         test_a_server_that_trickles_is_cut_off_at_the_deadline
@@ -26,6 +28,7 @@
         test_a_search_answer_may_be_split_shuffled_or_annotated
 6  one malformed folder name
         test_a_folder_list_that_cannot_be_read_stops_no_copy
+        test_the_folder_of_sent_mail_is_found_whatever_else_is_listed
         test_a_folder_that_is_not_there_is_told_with_those_that_are_near
         test_only_commands_that_are_offered_are_sent
 7  163: ID, no IDLE, no MOVE
@@ -57,6 +60,7 @@
         test_move_is_used_when_offered_and_verified
         test_a_move_that_the_server_only_pretends_is_noticed
         test_a_pretended_move_is_noticed_where_search_ignores_what_it_is_asked
+        test_a_mail_that_is_gone_is_filed_even_if_the_server_says_no_to_that
         test_a_move_that_was_cut_off_after_its_copy_is_finished_without_a_second_copy
 11 token renewed before each reconnect
         test_imap_logs_in_with_a_fresh_token_after_every_reconnect
@@ -161,7 +165,7 @@ from exchangelib.errors import ErrorServerBusy
 
 from mailflow.daemon import FIRST_WAIT, LONGEST_WAIT, LONGEST_WISH, back_off, wait_after
 from mailflow.errors import PermanentError, TransientError
-from mailflow.transports.ews import Login
+from mailflow.transports.ews.connection import Login
 from mailflow.transports.imap import ImapMailbox, ImapSent
 from mailflow.transports.wire import Timeouts
 from tests.servers import imap as usual

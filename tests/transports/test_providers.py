@@ -12,7 +12,7 @@ import pytest
 
 from mailflow import mappings
 from mailflow.core.mapping import Settings
-from mailflow.core.providers import GENERIC, Provider, Refusal, provider_of
+from mailflow.core.providers import GENERIC, Provider, Refusal, meant, provider_of
 from mailflow.errors import AuthError, TransientError
 from mailflow.transports.base import Place
 from mailflow.transports.imap import ImapMailbox
@@ -111,6 +111,22 @@ def test_a_wrong_host_or_port_is_answered_with_the_most_alike_of_the_right_ones(
 ) -> None:
     url = parse_url(written, ROOT)
     assert provider_of(url.host, SHIPPED).usual_address(url.scheme, url.host, url.port or 0) == usual
+
+
+@pytest.mark.parametrize(
+    ("scheme", "host", "near"),
+    [
+        ("imaps", "imap.163.cm", "imaps://imap.163.com:993"),
+        ("imaps", "IMAP.136.com", "imaps://imap.163.com:993"),
+        ("smtps", "smtp.exmail.qq.con", "smtps://smtp.exmail.qq.com:465"),
+        ("smtp", "smtp.ofice365.com", "smtp://smtp.office365.com:587"),
+        ("imaps", "imap.sina.com", None),
+        ("imaps", "mail.tech.example", None),
+        ("graph", "graph.microsoft.com", None),
+    ],
+)
+def test_a_host_that_was_mistyped_is_near_to_one(scheme: str, host: str, near: str | None) -> None:
+    assert meant(scheme, host, SHIPPED) == near
 
 
 def test_an_address_may_stand_alone_and_without_its_port() -> None:

@@ -18,7 +18,7 @@ from mailflow.errors import AuthError, MailflowError, PermanentError, TransientE
 from mailflow.transports.smtp import Mode, SmtpSender
 from mailflow.transports.wire import Timeouts
 from tests.servers.loopback import Certificate, free_port, make_certificate
-from tests.servers.smtp import Answer, Last, ScriptedSmtp, SmtpServer, Talk, babble, silence, trickle
+from tests.servers.smtp import Answer, Last, Late, ScriptedSmtp, SmtpServer, Talk, babble, silence, trickle
 from tests.transports.sender_contract import FULL, REFUSED, Arrived, MoodyWay, RecipientsContract
 
 FROM = "support@company.example"
@@ -156,6 +156,7 @@ def test_all_recipients_refused_is_final_only_if_all_refusals_are(
         ("530 5.7.0 authentication required", AuthError),
         # The sender is the same for all messages: a wrong setting must not cost each of them.
         ("550 5.1.8 sender unknown", AuthError),
+        ("500 mail from address must be same as authorization user", AuthError),
         ("501 mail from address must be same as authorization user", AuthError),
         ("553 Mail from must equal authorized user", AuthError),
         ("550 User has no permission", AuthError),
@@ -367,7 +368,7 @@ def test_a_server_that_knows_no_ehlo_is_greeted_the_old_way() -> None:
 
 
 @pytest.mark.parametrize("answer", [b"421 4.7.0 too many messages on this connection\r\n", None])
-@pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA", "NOOP"])
+@pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA", "RSET"])
 def test_a_server_that_hangs_up_after_some_messages_gets_the_next_on_a_new_connection(
     verb: str, answer: Answer
 ) -> None:
@@ -378,6 +379,30 @@ def test_a_server_that_hangs_up_after_some_messages_gets_the_next_on_a_new_conne
             assert sender.send(NOTICE, FROM, [ANNA]) == ()
         assert server.messages == [STUFFED] * 5
         assert server.connections == 2
+
+
+@pytest.mark.parametrize("verb", ["RCPT", "DATA", "."])
+def test_a_message_that_was_refused_leaves_nothing_behind_for_the_next(verb: str) -> None:
+    """Some forget the sender only when they are told to, and say 503 to the next; that would look like a refused
+    sender, and so like an account that is blocked."""
+    open_ = [False]
+
+    def mail(talk: Talk) -> None:
+        talk.conn.sendall(b"503 5.5.1 nested MAIL command\r\n" if open_[0] else b"250 ok\r\n")
+        open_[0] = True
+
+    def reset(talk: Talk) -> None:
+        open_[0] = False
+        talk.conn.sendall(b"250 ok\r\n")
+
+    with scripted({"MAIL": mail, "RSET": reset, verb: b"550 5.7.1 no\r\n"}) as (server, sender):
+        for _ in range(2):
+            with pytest.raises(PermanentError) as caught:
+                sender.send(NOTICE, FROM, [ANNA])
+            assert not isinstance(caught.value, AuthError)
+        del server.on[verb]
+        assert sender.send(NOTICE, FROM, [ANNA]) == ()
+        assert server.connections == 1
 
 
 def test_a_server_that_always_hangs_up_is_asked_twice_and_no_more() -> None:
@@ -393,6 +418,15 @@ def test_a_server_that_always_hangs_up_is_asked_twice_and_no_more() -> None:
         assert server.connections == 4
 
 
+def test_a_message_that_is_put_off_is_not_offered_again_at_once() -> None:
+    """Unlike one whose connection had been hung up: a server that slows us down would see a client that hammers it."""
+    with scripted({"MAIL": [b"250 ok\r\n", b"450 4.7.1 slow down\r\n", b"250 ok\r\n"]}) as (server, sender):
+        sender.send(NOTICE, FROM, [ANNA])
+        with pytest.raises(TransientError, match="slow down"):
+            sender.send(NOTICE, FROM, [ANNA])
+        assert (sum(line.startswith(b"MAIL") for line in server.lines), server.connections) == (2, 1)
+
+
 def test_a_server_that_has_sent_its_goodbye_while_nobody_asked_is_left() -> None:
     def idle(talk: Talk) -> None:
         talk.conn.sendall(b"250 queued\r\n421 4.4.2 idle for too long\r\n")
@@ -403,8 +437,20 @@ def test_a_server_that_has_sent_its_goodbye_while_nobody_asked_is_left() -> None
         assert (server.connections, len(server.messages)) == (2, 2)
 
 
+@pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA", "."])
+def test_the_answers_to_a_message_may_take_longer_than_others(verb: str) -> None:
+    """A server that asks another one for the recipient, or looks for viruses (RFC 5321 §4.5.3.2)."""
+    with ScriptedSmtp({verb: Late(b"354 go\r\n" if verb == "DATA" else b"250 ok\r\n", 0.8)}) as server:
+        timeouts = Timeouts(connect=1, read=0.4, operation=0.6 if verb == "." else 20, verdict=20)
+        with contextlib.closing(SmtpSender("127.0.0.1", server.port, "plain", timeouts=timeouts)) as sender:
+            assert sender.send(NOTICE, FROM, [ANNA]) == ()
+            server.on["RSET"] = silence
+            assert sender.send(NOTICE, FROM, [ANNA]) == ()
+        assert (server.messages, server.connections) == ([STUFFED] * 2, 2)
+
+
 def test_an_answer_to_quit_that_never_comes_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mailflow.transports.smtp._GOODBYE", 0.1)
+    monkeypatch.setattr("mailflow.transports.smtp.sender._GOODBYE", 0.1)
     for answer in (silence, trickle, b"junk\r\n", None):
         with scripted({"QUIT": answer}) as (_, sender):
             sender.check()
@@ -514,7 +560,7 @@ def test_an_ipv6_host_is_reached_and_told_so() -> None:
 @pytest.fixture
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """The server counts as another machine."""
-    monkeypatch.setattr("mailflow.transports.smtp.is_loopback", lambda host: False)
+    monkeypatch.setattr("mailflow.transports.smtp.sender.is_loopback", lambda host: False)
 
 
 @pytest.mark.usefixtures("elsewhere")
@@ -563,7 +609,7 @@ def test_starttls_is_demanded_unless_the_server_is_this_machine(monkeypatch: pyt
     with SmtpServer() as server:
         with sending(server, "starttls") as sender:
             assert sender.send(NOTICE, FROM, [ANNA]) == ()
-        monkeypatch.setattr("mailflow.transports.smtp.is_loopback", lambda host: False)
+        monkeypatch.setattr("mailflow.transports.smtp.sender.is_loopback", lambda host: False)
         with sending(server, "starttls") as sender, pytest.raises(TransientError, match="STARTTLS"):
             sender.send(NOTICE, FROM, [ANNA])
         plain = SmtpSender("127.0.0.1", server.port, "plain", "u", lambda: "pw", timeouts=QUICK)
@@ -629,7 +675,10 @@ def test_a_handshake_that_stalls_or_trickles_is_cut_off_at_the_deadline() -> Non
     for after in (silence, trickle):
 
         def stall(talk: Talk, after: Answer = after) -> None:
+            # The beginning of a TLS record; each byte that follows may be of it.
             talk.conn.sendall(b"220 go\r\n")
+            talk.server.stopped.wait(0.1)
+            talk.conn.sendall(b"\x16\x03\x03\x3f\xff")
             assert callable(after)
             after(talk)
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 
 import pytest
 
-from mailflow.transports.wire import Timeouts, addressed, crlf, is_loopback, why, words
+from mailflow.transports import wire
+from mailflow.transports.wire import Timeouts, Watchdog, addressed, blotted, crlf, is_loopback, why, words
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "127.0.0.1", "127.1.2.3", "::1", "[::1]"])
@@ -120,3 +124,157 @@ def test_a_header_that_names_just_the_recipients_stays_as_it_is(head: bytes, rec
 def test_nobody_else_is_named_and_all_other_fields_stay_as_they_are(head: bytes) -> None:
     new = addressed(head + REST + BODY, ["anna@x.example", "wang@例子.example"])
     assert new == b"To: anna@x.example,\r\n wang@xn--fsqu00a.example\r\n" + REST + BODY
+
+
+# -- connecting -------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def listening(host: str = "127.0.0.1", backlog: int = 5) -> Iterator[socket.socket]:
+    with socket.create_server((host, 0), backlog=backlog) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def leading_nowhere() -> Iterator[socket.socket]:
+    """A socket that answers nobody: whoever comes waits in vain, as behind a firewall that drops."""
+    with listening("127.0.0.2", 0) as server, contextlib.ExitStack() as waiting:
+        for _ in range(3):
+            sock = waiting.enter_context(socket.socket())
+            sock.setblocking(False)
+            sock.connect_ex(server.getsockname())
+        yield server
+
+
+def resolving(monkeypatch: pytest.MonkeyPatch, *servers: socket.socket) -> None:
+    found = [(one.family, socket.SOCK_STREAM, 0, "", one.getsockname()) for one in servers]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+
+
+def test_an_address_that_answers_nobody_costs_one_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    with leading_nowhere() as dead, listening() as alive:
+        resolving(monkeypatch, dead, alive)
+        with wire.connect("mail.example", 1, 0.3, Watchdog()) as sock:
+            assert sock.getpeername() == alive.getsockname()
+        resolving(monkeypatch, alive, dead)
+        with wire.connect("mail.example", 1, 0.3, Watchdog()) as sock:
+            assert sock.getpeername() == alive.getsockname()
+        resolving(monkeypatch, dead)
+        with pytest.raises(TimeoutError):
+            wire.connect("mail.example", 1, 0.3, Watchdog())
+
+
+def test_a_family_that_leads_nowhere_costs_one_try_and_not_one_for_each_address(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = list[tuple[int, object]]()
+
+    class Refusing(socket.socket):
+        def connect(self, address: object) -> None:
+            asked.append((self.family, address))
+            raise ConnectionRefusedError(address)
+
+    six, four = socket.AF_INET6, socket.AF_INET
+    found = [(family, socket.SOCK_STREAM, 0, "", at) for family, at in ((six, 1), (six, 2), (six, 3), (four, 4))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    monkeypatch.setattr(socket, "socket", Refusing)
+    with pytest.raises(ConnectionRefusedError, match="3"):
+        wire.connect("mail.example", 1, 0.3, Watchdog())
+    assert asked == [(six, 1), (four, 4), (six, 2), (six, 3)]
+
+
+def test_a_dns_that_hangs_is_left_alone_after_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    hangs = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: hangs.wait(20))
+    with pytest.raises(socket.gaierror) as caught:
+        wire.connect("mail.example", 1, 0.1, Watchdog())
+    assert why(caught.value).startswith("找不到这个主机名")
+    hangs.set()
+
+
+@pytest.mark.parametrize("host", ["no such host", "x" * 70 + ".example", "mail..example"])
+def test_a_host_that_is_none_is_told_so(host: str) -> None:
+    with pytest.raises((OSError, UnicodeError)):
+        wire.connect(host, 1, 10, Watchdog())
+
+
+# -- the watchdog -----------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def watched() -> Iterator[tuple[Watchdog, socket.socket]]:
+    watchdog, (ours, theirs) = Watchdog(), socket.socketpair()
+    with ours, theirs:
+        ours.settimeout(20)
+        watchdog.watch(ours)
+        yield watchdog, ours
+
+
+def test_who_waits_is_cut_off_at_the_deadline_and_so_is_each_socket_that_comes_after_it() -> None:
+    with watched() as (watchdog, sock), watchdog.deadline(0.05):
+        assert sock.recv(1) == b""
+        late, other = socket.socketpair()
+        with late, other:
+            watchdog.watch(late)
+            assert late.recv(1) == b""
+
+
+def test_a_timer_that_goes_off_late_does_not_cut_the_next_operation(monkeypatch: pytest.MonkeyPatch) -> None:
+    timers = list[threading.Timer]()
+
+    class Late(threading.Timer):
+        def start(self) -> None:
+            timers.append(self)
+
+    monkeypatch.setattr(threading, "Timer", Late)
+    with watched() as (watchdog, sock):
+        with watchdog.deadline(10):
+            pass
+        timers[0].function(*timers[0].args)
+        with watchdog.deadline(10):
+            timers[0].function(*timers[0].args)
+            sock.send(b"alive")
+            timers[1].function(*timers[1].args)
+            with pytest.raises(BrokenPipeError):
+                sock.send(b"dead")
+
+
+def test_a_socket_that_was_closed_takes_no_other_with_it() -> None:
+    """Its number in the system is soon another connection's."""
+    with watched() as (watchdog, sock):
+        number = sock.fileno()
+        sock.close()
+        other, end = socket.socketpair()
+        with other, end:
+            assert number in (other.fileno(), end.fileno())
+            watchdog.cut()
+            other.send(b"alive")
+            assert end.recv(5) == b"alive"
+
+
+def test_a_socket_that_has_become_one_of_tls_is_cut_as_that() -> None:
+    """wrap_socket takes the connection over; the socket that was there before is nobody's any more."""
+    context, (ours, theirs) = ssl.create_default_context(), socket.socketpair()
+    ours.settimeout(20)
+    watchdog = Watchdog()
+    watchdog.watch(ours)
+    with theirs, watchdog.deadline(0.1), pytest.raises(OSError, match=r"(?i)eof|closed|reset"):
+        wire.encrypted(ours, "mail.example", watchdog, context)
+
+
+# -- secrets ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("LOGIN u correct horse failed", "LOGIN u *** failed"),
+        ("LOGIN u correct ho...", "LOGIN u ***..."),
+        ("horse is no secret, correct, is", "horse is no secret, ***, is"),
+        ("pw and pwpw", "*** and ***"),
+        ("nothing", "nothing"),
+        ("", ""),
+    ],
+)
+def test_no_part_of_a_secret_that_tells_anything_is_told(text: str, told: str) -> None:
+    assert blotted(text, ["correct horse", "pw", ""]) == told

@@ -6,34 +6,38 @@ the server's answers; after anything else the connection is thrown away. imapcli
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import imaplib
 import re
 import socket
 import ssl
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
+from imapclient import imap_utf7
 from imapclient.exceptions import LoginError, ProtocolError
 
-from mailflow import __version__
+from mailflow import __version__, journal
 from mailflow.core.providers import GENERIC, Provider
 from mailflow.errors import AuthError, MailflowError, PermanentError, TransientError
 from mailflow.transports.imap.client import Client
 from mailflow.transports.pace import Pace
-from mailflow.transports.wire import USUAL, Timeouts, Watchdog, connect, is_loopback, why, words
+from mailflow.transports.wire import USUAL, Timeouts, Watchdog, blotted, connect, encrypted, is_loopback, why, words
 
 _GOODBYE = 2.0
 _ANEW = 1.1
 """Seconds until a folder is opened once more: servers that make its UIDVALIDITY up may take the time for it."""
+_TOO_MANY = 2**32
+"""Mails: there are not so many UIDs."""
 _UNSAFE = "服务器认为登录不安全，请在网页邮箱中开启 IMAP 并使用授权码。"
 _LOGIN_HINT = "请核对密码；163、QQ、阿里云等邮箱要用授权码（客户端专用密码），授权码也会过期。"
 _PACE = Pace()
 """A mailbox is made anew after every error, and this must not be."""
 
-_TROUBLE = (
+TROUBLE = (
     imaplib.IMAP4.error,
     OSError,
     ValueError,
@@ -48,7 +52,8 @@ _TROUBLE = (
 """What the library makes of a dead connection or of a strange answer."""
 
 _PASSING = re.compile(
-    r"\[(UNAVAILABLE|INUSE|LIMIT|THROTTLED|OVERQUOTA)\]|AccessTokenExpired|session invalidated|but not connected",
+    r"\[(UNAVAILABLE|INUSE|LIMIT|THROTTLED|OVERQUOTA)\]|AccessTokenExpired|session invalidated|but not connected"
+    r"|(too many|number of) [a-z ]{0,30}connections",
     re.IGNORECASE,
 )
 _FOR_GOOD = re.compile(r"\[(NONEXISTENT|NOPERM|CANNOT)\]|n.t exist|not exist|no such|unknown mailbox", re.IGNORECASE)
@@ -109,11 +114,13 @@ class Connection:
         self._watchdog = Watchdog()
         self._client: Client | None = None
         self._selected: Selected | None = None
+        self._shown = deque[str](maxlen=20)
+        """The server's alerts that are in the log; some say them at each opening."""
 
     def close(self) -> None:
         client, self._client, self._selected = self._client, None, None
         if client is not None:
-            with contextlib.suppress(*_TROUBLE), self._watchdog.deadline(_GOODBYE):
+            with contextlib.suppress(*TROUBLE), self._watchdog.deadline(_GOODBYE):
                 client.logout()
             shut(client)
 
@@ -128,19 +135,26 @@ class Connection:
         try:
             with self._watchdog.deadline(self._timeouts.for_bytes(size) + extra):
                 yield
+            self._show_alerts()
         except MailflowError:
             self._drop()
             raise
-        except _TROUBLE as error:
+        except TROUBLE as error:
             self._drop()
             raise mapped(f"{self._host} {doing}", error, self._provider) from error
+
+    def _show_alerts(self) -> None:
+        for text in self._client.alerts() if self._client is not None else ():
+            if text not in self._shown:
+                self._shown.append(text)
+                journal.mailbox_alert(mailbox=self.name, text=text)
 
     def _open(self, *, fresh: bool = False, writable: bool = False) -> tuple[Client, Selected]:
         """The connection with the folder open. `fresh`: as it is now; on QQ only opening it anew shows new mail."""
         if fresh and self._client is not None:
             try:
                 self._selected = self._select(self._client, writable)
-            except _TROUBLE as error:
+            except TROUBLE as error:
                 if refused(error):
                     raise
                 self._drop()  # it died while we waited, which is no news
@@ -198,8 +212,7 @@ class Connection:
             return
         if not client.has_capability("STARTTLS"):
             raise PermanentError(f"{self._host} 不提供加密连接（STARTTLS），不会发送密码。请改用 imaps://。")
-        client.starttls(self._context)
-        self._watchdog.watch(client.socket())
+        client.encrypt(lambda sock: encrypted(sock, self._host, self._watchdog, self._context))
 
     def _log_in(self, client: Client) -> None:
         secret = self._token() if self._token is not None else self._password()
@@ -210,8 +223,11 @@ class Connection:
                 self._log_in_with_token(client, secret)
             else:
                 self._log_in_with_password(client, secret)
+            return
         except LoginError as error:
-            raise _login_error(self._host, self._user, error, self._provider) from error
+            refusal = _login_error(self._host, self._user, secret, error, self._provider)
+        # Not within the block: what the library tells may repeat the password, and must not hang on the error.
+        raise refusal
 
     def _log_in_with_token(self, client: Client, token: str) -> None:
         if client.has_capability("AUTH=XOAUTH2") or not client.has_capability("AUTH=OAUTHBEARER"):
@@ -233,7 +249,7 @@ class Connection:
 
     def _select(self, client: Client, writable: bool) -> Selected:
         try:
-            answer = self._selected_by(client, writable)
+            answer = client.select_raw(self._name, readonly=not writable)
         except imaplib.IMAP4.error as error:
             if not refused(error) or passing(error):
                 raise
@@ -242,17 +258,16 @@ class Connection:
                 _introduce(client)
             else:
                 self._raw = self._looked_up(client, error)
-            answer = self._selected_by(client, writable)
-        if not isinstance(answer.get(b"EXISTS"), int):
-            raise TransientError(f"{self._host} 没有说文件夹“{self.folder}”里有几封邮件（EXISTS）。")
+            answer = client.select_raw(self._name, readonly=not writable)
+        if not isinstance(answer.get(b"EXISTS"), int) or client.exists >= _TOO_MANY:
+            raise TransientError(f"{self._host} 没有说清文件夹“{self.folder}”里有几封邮件（EXISTS）。")
         validity, uidnext = answer.get(b"UIDVALIDITY", 0), answer.get(b"UIDNEXT")
-        return Selected(str(validity if self._lasting else 0), answer[b"EXISTS"], uidnext or None, writable)
+        return Selected(str(validity if self._lasting else 0), client.exists, uidnext or None, writable)
 
-    def _selected_by(self, client: Client, writable: bool) -> dict[bytes, Any]:
-        if self._raw is not None:
-            return client.select_raw(self._raw, readonly=not writable)
-        answer: dict[bytes, Any] = client.select_folder(self.folder, readonly=not writable)
-        return answer
+    @property
+    def _name(self) -> bytes:
+        """The folder's, as the server writes it."""
+        return self._raw or bytes(imap_utf7.encode(self.folder))
 
     def _looked_up(self, client: Client, error: Exception) -> bytes:
         """The name that the server itself has for the folder that it refuses to open. Raises where there is none."""
@@ -270,7 +285,7 @@ def _introduce(client: Client) -> None:
 
 
 def shut(client: Client) -> None:
-    with contextlib.suppress(*_TROUBLE):
+    with contextlib.suppress(*TROUBLE):
         client.shutdown()
 
 
@@ -305,10 +320,17 @@ def _told(error: BaseException) -> str:
     return f"连接中断（{words(said)}）" if isinstance(error, imaplib.IMAP4.abort) else why(error)
 
 
-def _login_error(host: str, user: str, error: LoginError, provider: Provider) -> MailflowError:
+def _login_error(host: str, user: str, secret: str, error: LoginError, provider: Provider) -> MailflowError:
     # imapclient wraps whatever happens during a login; a lost connection is no refusal.
     cause = error.__context__ or error
-    said = words(cause.args[0] if cause.args else cause)
+    said = blotted(words(cause.args[0] if cause.args else cause), _sent_as(user, secret))
     if isinstance(cause, imaplib.IMAP4.abort) or passing(error):
         return TransientError(f"{host} 登录失败（{user}）：{said}")
     return AuthError(f"{host} 拒绝登录（{user}）：{said}。{provider.meaning(said) or _LOGIN_HINT}")
+
+
+def _sent_as(user: str, secret: str) -> list[str]:
+    """The shapes in which a secret goes out: as it is, quoted, and in what a mechanism makes of it."""
+    made = (f"\0{user}\0{secret}", f"user={user}\1auth=Bearer {secret}\1\1", f"n,a={user},\1auth=Bearer {secret}\1\1")
+    quoted = secret.replace("\\", "\\\\").replace('"', '\\"')
+    return [secret, quoted, *(base64.b64encode(one.encode()).decode("ascii") for one in made)]

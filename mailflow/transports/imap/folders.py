@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import imaplib
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any
 from imapclient import imap_utf7
 
 from mailflow.transports.imap.client import Client
+from mailflow.transports.imap.connection import refused
 from mailflow.transports.wire import words
 
 _LINE = re.compile(
@@ -30,24 +32,29 @@ class Folder:
     delimiter: str
     """Between the levels of the hierarchy; "" where there is none."""
     selectable: bool
+    sent: bool = False
+    """Marked as the folder of sent mail (RFC 6154)."""
 
 
-def folders(client: Client) -> list[Folder]:
-    """Those whose line can be read."""
-    found = []
-    for line in client.list_raw():
-        # No folder on a line, and a folder's name may be a literal.
-        head, literal = line if isinstance(line, tuple) else (line, None)
-        if match := _LINE.fullmatch(head):
-            found.append(_folder(match, literal))
-    return found
+def listed(client: Client) -> list[Folder]:
+    """All whose line can be read; none where the server refuses to tell them."""
+    try:
+        lines = client.list_raw()
+    except imaplib.IMAP4.error as error:
+        if not refused(error):
+            raise
+        return []
+    # No folder on a line, and a folder's name may be a literal.
+    parts = (line if isinstance(line, tuple) else (line, None) for line in lines)
+    return [_folder(match, literal) for head, literal in parts if (match := _LINE.fullmatch(head))]
 
 
 def _folder(match: re.Match[bytes], literal: bytes | None) -> Folder:
     raw = literal if literal is not None else match["bare"] or re.sub(rb"\\(.)", rb"\1", match["quoted"])
     delimiter = "" if match["delimiter"].upper() == b"NIL" else words(match["delimiter"][1:-1])[-1:]
-    flags = match["flags"].lower()
-    return Folder(_decoded(raw), raw, delimiter, b"\\noselect" not in flags and b"\\nonexistent" not in flags)
+    flags = {*match["flags"].lower().split()}
+    selectable = not {b"\\noselect", b"\\nonexistent"} & flags
+    return Folder(_decoded(raw), raw, delimiter, selectable, sent=b"\\sent" in flags)
 
 
 def _decoded(raw: bytes) -> str:
@@ -59,14 +66,14 @@ def _decoded(raw: bytes) -> str:
     return words(raw)
 
 
-def advice(listed: Collection[Folder], folder: str) -> str | None:
+def advice(there: Collection[Folder], folder: str) -> str | None:
     """What to tell a person of a folder that cannot be opened; None where it is listed, or where no list can be had."""
-    if not listed:
+    if not there:
         return None
-    if same := next((one for one in listed if one.name == folder), None):
+    if same := next((one for one in there if one.name == folder), None):
         return None if same.selectable else f"“{folder}”只是一层目录，里面不能有邮件，请写它下面的文件夹。"
-    inside = [one.name for one in listed if one.delimiter and one.name.endswith(one.delimiter + folder)]
-    names = {one.name.casefold(): one.name for one in listed if one.selectable}
+    inside = [one.name for one in there if one.delimiter and one.name.endswith(one.delimiter + folder)]
+    names = {one.name.casefold(): one.name for one in there if one.selectable}
     close = [names[name] for name in get_close_matches(folder.casefold(), names, _TOLD, 0.5)]
     if near := list(dict.fromkeys([*inside, *close])):
         return f"没有文件夹“{folder}”。相近的有：{'、'.join(near[:_TOLD])}。"
@@ -75,9 +82,9 @@ def advice(listed: Collection[Folder], folder: str) -> str | None:
     )
 
 
-def prefix(listed: Collection[Folder]) -> str:
+def prefix(there: Collection[Folder]) -> str:
     """What all folders' names begin with, such as "INBOX." (RFC 2342); "": nothing."""
-    delimiter = next((one.delimiter for one in listed if one.delimiter), "")
+    delimiter = next((one.delimiter for one in there if one.delimiter), "")
     root = f"INBOX{delimiter}"
-    others = [one.name for one in listed if one.name.upper() != "INBOX"]
+    others = [one.name for one in there if one.name.upper() != "INBOX"]
     return root if delimiter and others and all(name.upper().startswith(root) for name in others) else ""

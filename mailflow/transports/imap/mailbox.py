@@ -6,26 +6,25 @@ everything by itself.
 
 from __future__ import annotations
 
-import contextlib
 import imaplib
 import io
 import itertools
-import json
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from imapclient import DELETED, SEEN
 from imapclient.datetime_util import parse_to_datetime
 
 from mailflow.errors import PermanentError, TransientError
 from mailflow.transports.base import Batch, Fetched, Filing, Known, Place, folder_of, grouped
+from mailflow.transports.imap import filing
 from mailflow.transports.imap.client import Answers, Client
-from mailflow.transports.imap.connection import Connection, passing, refused
-from mailflow.transports.imap.folders import Folder, advice, folders, prefix
+from mailflow.transports.imap.connection import TROUBLE, Connection, mapped, passing, refused
+from mailflow.transports.imap.cursor import Cursor
+from mailflow.transports.imap.folders import advice, listed
+from mailflow.transports.imap.waiting import Count, listen
 from mailflow.transports.wire import words
 
 _WINDOW = 50_000
@@ -33,10 +32,6 @@ _WINDOW = 50_000
 _CHUNK = 200
 """UIDs in one FETCH command: some servers refuse long lines."""
 _ASK_AT_ONCE = 1000
-_MAX_AGAIN = 500
-"""What the cursor remembers of refused mails, the newest; reconciliation finds the others."""
-_LOOKS = 3
-"""A mail that is empty at so many looks in a row is an empty mail, and none that is still being written."""
 _TOO_MANY = 10
 """So many mails refused and none handed out: the server is in trouble, not the mails."""
 _WHOLE, _PART = 16 * 1024 * 1024, 4 * 1024 * 1024
@@ -45,47 +40,10 @@ _LARGEST = 512 * 1024 * 1024
 """Nothing larger is a mail, whatever RFC822.SIZE says."""
 _IDLE_RESTART = 300.0
 """A NAT's silent drop looks like a quiet mailbox; so IDLE is begun anew every five minutes (mail.md §1.2 g)."""
-_IDLE_SLICE = 1.0
 
 
-@dataclass
-class _Cursor:
-    """All UIDs of `folder` up to `uid` are dealt with, but for those of `again`, which the server would not hand out.
-    `empty`: how often in a row it said of some of these that they have no byte."""
-
-    folder: str
-    validity: str
-    uid: int = 0
-    again: list[int] = field(default_factory=list)
-    empty: dict[int, int] = field(default_factory=dict)
-
-    @classmethod
-    def parse(cls, text: str | None, folder: str) -> _Cursor | None:
-        """None: there is none, it is another folder's, or it cannot be read."""
-        try:
-            data = json.loads(text or "{}")
-            again = [int(uid) for uid in data.get("again", ())]
-            empty = {int(uid): int(looks) for uid, looks in data.get("empty", {}).items()}
-            at = cls(str(data.get("folder", folder)), str(data["uidvalidity"]), int(data["uid"]), again, empty)
-        except (ValueError, TypeError, LookupError, AttributeError):
-            return None
-        return at if at.folder == folder else None
-
-    def pass_by(self, uids: Sequence[int], refused: Collection[int] = ()) -> None:
-        """These are dealt with; the refused among them are to be tried again."""
-        self.uid = max(self.uid, *uids) if uids else self.uid
-        self.again = sorted({*self.again}.difference(uids) | {*refused})[-_MAX_AGAIN:]
-        self.empty = {uid: looks for uid, looks in self.empty.items() if uid in self.again}
-
-    def really_empty(self, uids: Collection[int], blank: Collection[int]) -> set[int]:
-        """Those of `uids`, of which the server now says that the `blank` ones are empty, that have been so for long."""
-        looks = {uid: self.empty.get(uid, 0) + 1 for uid in blank}
-        self.empty = {uid: seen for uid, seen in self.empty.items() if uid not in uids} | looks
-        return {uid for uid, seen in looks.items() if seen >= _LOOKS}
-
-    def __str__(self) -> str:
-        data: dict[str, object] = {"folder": self.folder, "uidvalidity": self.validity, "uid": self.uid}
-        return json.dumps(data | {name: value for name in ("again", "empty") if (value := getattr(self, name))})
+class _BrokeError(TransientError):
+    """The line broke while mails were fetched."""
 
 
 class ImapMailbox(Connection):
@@ -95,23 +53,25 @@ class ImapMailbox(Connection):
 
     def batches(self, cursor: str | None, known: Known) -> Iterator[Batch]:
         with self._operation("列出邮件"):
-            at = _Cursor.parse(cursor, self.folder)
+            at = Cursor.parse(cursor, self.folder)
             selected = self._opened_as_of(at.validity if at else None)
             if at is None or at.validity != selected.validity:
                 # UIDs of another UIDVALIDITY mean nothing (mail.md §4, adopt 3).
-                at = _Cursor(self.folder, selected.validity)
+                at = Cursor(self.folder, selected.validity)
             windows = self._windows(at.uid + 1)
         told = cursor
-        # Refused mails one at a time, so that they cannot look like a server that refuses everything.
-        again = [[uid] for uid in at.again]
-        for listed in itertools.chain(again, (self._search(at, *window) for window in windows)):
-            for batch in self._fetched(at, self._unknown(at, listed, known)):
+        # Refused mails one at a time, so that they cannot look like a server that refuses everything; last of all those
+        # that may break the line.
+        again = [[uid] for uid in at.again if uid not in at.broke]
+        breaking = [[uid] for uid in at.again if uid in at.broke]
+        for uids in itertools.chain(again, (self._search(at, *window) for window in windows), breaking):
+            for batch in self._fetched(at, self._unknown(at, uids, known)):
                 told = batch.cursor
                 yield batch
         if str(at) != told:
             yield Batch((), str(at))
 
-    def _unknown(self, at: _Cursor, uids: list[int], known: Known) -> list[int]:
+    def _unknown(self, at: Cursor, uids: list[int], known: Known) -> list[int]:
         new: list[int] = []
         for chunk in _chunks(uids, _ASK_AT_ONCE):
             committed = known(self.folder, at.validity, [str(uid) for uid in chunk])
@@ -136,18 +96,35 @@ class ImapMailbox(Connection):
             low = high + 1
         return windows
 
-    def _search(self, at: _Cursor, low: int, high: int) -> list[int]:
+    def _search(self, at: Cursor, low: int, high: int) -> list[int]:
         with self._operation("列出邮件"):
             return self._same(at).uids_between(low, high)
 
-    def _fetched(self, at: _Cursor, uids: list[int]) -> Iterator[Batch]:
-        for chunk in _chunks(uids, _CHUNK):
-            facts, _ = self._fetch(at, chunk, ["RFC822.SIZE", "INTERNALDATE"])
-            sizes = {uid: _size(facts.get(uid, {})) for uid in chunk}
+    def _fetched(self, at: Cursor, uids: list[int]) -> Iterator[Batch]:
+        for some in at.apart(uids):
+            if len(some) == 1 and at.leaves_out(some[0]):
+                at.broke_at(some)
+                at.pass_by(some, some)
+                yield Batch((), str(at), unreadable=(str(some[0]),))
+                continue
+            for chunk in _chunks(some, _CHUNK):
+                yield from self._fetched_at_once(at, chunk)
+
+    def _fetched_at_once(self, at: Cursor, uids: list[int]) -> Iterator[Batch]:
+        """One mail that breaks the line each time must not hold up the others for ever (promise 7): the cursor knows
+        at which mails it broke, and the next time each of them is fetched alone."""
+        group = uids
+        try:
+            facts, _ = self._fetch(at, uids, ["RFC822.SIZE", "INTERNALDATE"])
+            sizes = {uid: _size(facts.get(uid, {})) for uid in uids}
             for group in grouped(sizes):
                 yield self._batch(at, group, facts, sum(sizes[uid] for uid in group))
+        except _BrokeError:
+            at.broke_at(group)
+            yield Batch((), str(at))
+            raise
 
-    def _batch(self, at: _Cursor, group: list[int], facts: Answers, size: int) -> Batch:
+    def _batch(self, at: Cursor, group: list[int], facts: Answers, size: int) -> Batch:
         in_parts = len(group) == 1 and size > _WHOLE
         bodies, refused = self._in_parts(at, group[0], size) if in_parts else self._whole(at, group, size)
         # NIL or nothing at all is never an empty mail (mail.md §1.2 n), nor are no bytes, unless they are all there is:
@@ -168,7 +145,7 @@ class ImapMailbox(Connection):
         vanished = len(group) - len(mails) - len(refused)
         return Batch(mails, str(at), vanished, tuple(str(uid) for uid in sorted(refused)))
 
-    def _still_there(self, at: _Cursor, uids: list[int]) -> set[int]:
+    def _still_there(self, at: Cursor, uids: list[int]) -> set[int]:
         """Those that were not expunged elsewhere, though the server handed out nothing of them."""
         if not uids:
             return set()
@@ -177,21 +154,27 @@ class ImapMailbox(Connection):
         answers, refused = self._fetch(at, uids, ["UID"])
         return {*answers, *refused}
 
-    def _whole(self, at: _Cursor, uids: list[int], size: int) -> tuple[dict[int, bytes], set[int]]:
+    def _whole(self, at: Cursor, uids: list[int], size: int) -> tuple[dict[int, bytes], set[int]]:
         """What the server hands out of these mails, which may be no bytes, and the UIDs that it refused."""
         answers, refused = self._fetch(at, uids, ["BODY.PEEK[]"], size)
         return {uid: raw for uid in uids if (raw := _octets(answers.get(uid), b"BODY[]")) is not None}, refused
 
-    def _in_parts(self, at: _Cursor, uid: int, size: int) -> tuple[dict[int, bytes], set[int]]:
+    def _in_parts(self, at: Cursor, uid: int, size: int) -> tuple[dict[int, bytes], set[int]]:
         """The same for one large mail: while it is fetched there is never more than it and one part in memory.
 
         `size` is what the server says, which need not be right: the mail ends where nothing more comes. A part that is
-        shorter than asked for, as some servers make them, is no end.
+        shorter than asked for, as some servers make them, is no end. Where the line breaks, it goes on from there.
         """
-        mail = io.BytesIO()
+        mail, broke_at = io.BytesIO(), 0
         while True:
             at_byte = mail.tell()
-            answers, refused = self._fetch(at, [uid], [f"BODY.PEEK[]<{at_byte}.{_PART}>"], _PART)
+            try:
+                answers, refused = self._fetch(at, [uid], [f"BODY.PEEK[]<{at_byte}.{_PART}>"], _PART)
+            except _BrokeError:
+                if at_byte == broke_at:
+                    raise
+                broke_at = at_byte
+                continue
             answer = answers.get(uid)
             if refused or at_byte > min(2 * size, _LARGEST) + _PART:
                 return {}, {uid}  # the second: a server whose parts have no end
@@ -204,33 +187,34 @@ class ImapMailbox(Connection):
             if not part or (len(part) < _PART and mail.tell() >= size):
                 return ({uid: mail.getvalue()} if mail.tell() else {}), set()
 
-    def _fetch(self, at: _Cursor, uids: list[int], items: list[str], size: int = 0) -> tuple[Answers, set[int]]:
+    def _fetch(self, at: Cursor, uids: list[int], items: list[str], size: int = 0) -> tuple[Answers, set[int]]:
         """The answers by UID, and the UIDs that the server refused."""
-        with self._operation("取邮件", size):
+        doing = f"取邮件 {uids[0]} " if len(uids) == 1 else "取邮件"
+        with self._operation(doing, size):
             client = self._same(at)
             try:
-                return client.fetch(uids, items), set()
-            except imaplib.IMAP4.error as error:
-                if not refused(error) or passing(error):
+                return _answered(client, uids, items)
+            except TROUBLE as error:
+                if refused(error):
                     raise
-                return _one_by_one(client, uids, items, error)
+                raise _BrokeError(str(mapped(f"{self._host} {doing}", error, self._provider))) from error
 
     def uids(self) -> tuple[str, str, set[str]]:
         with self._operation("核对邮件"):
-            at = _Cursor(self.folder, self._open(fresh=True)[1].validity)
+            at = Cursor(self.folder, self._open(fresh=True)[1].validity)
             windows = self._windows(1)
         return self.folder, at.validity, {str(uid) for window in windows for uid in self._search(at, *window)}
 
     def _looked_up(self, client: Client, error: Exception) -> bytes:
-        listed = _listed(client)
-        if said := advice(listed, self.folder):
+        folders = listed(client)
+        if said := advice(folders, self.folder):
             raise PermanentError(f"{self._host} 打不开文件夹“{self.folder}”：{words(error)}。{said}") from error
-        found = next((one.raw for one in listed if one.name == self.folder), None)
+        found = next((one.raw for one in folders if one.name == self.folder), None)
         if found is None:
             raise error
         return found
 
-    def _same(self, at: _Cursor) -> Client:
+    def _same(self, at: Cursor) -> Client:
         client, selected = self._open()
         if selected.validity != at.validity:
             raise TransientError(f"{self._host} 的文件夹“{self.folder}”刚刚重建（UIDVALIDITY 改变），稍后重新读取。")
@@ -244,23 +228,10 @@ class ImapMailbox(Connection):
             client, selected = self._open(writable=True)
             if (place.folder, place.uidvalidity) != (self.folder, selected.validity) or not place.uid.isdecimal():
                 return
-            if folder is None:
-                client.add_flags([int(place.uid)], [SEEN], silent=True)
-            else:
-                self._move(client, int(place.uid), folder)
-
-    def _move(self, client: Client, uid: int, folder: str) -> None:
-        if folder == self.folder or folder.upper() == self.folder == "INBOX":
-            # Each move would make a new mail of it, for ever.
-            raise PermanentError(f"邮箱“{self.name}”要把邮件移到正在读的文件夹“{folder}”：请改 after。")
-        try:
-            _moved(client, uid, folder, self._provider.move)
-        except imaplib.IMAP4.error as error:
-            root = prefix(_listed(client)) if refused(error) and not passing(error) else ""
-            if not root or folder.upper().startswith(root):
-                raise
-            said = f"移动邮件到“{folder}”被拒绝：{words(error)}。这台服务器的文件夹都在 {root} 之下"
-            raise PermanentError(f"{said}，请写 move:{root}{folder}。") from error
+            if folder is not None and (folder == self.folder or folder.upper() == self.folder == "INBOX"):
+                # Each move would make a new mail of it, for ever.
+                raise PermanentError(f"邮箱“{self.name}”要把邮件移到正在读的文件夹“{folder}”：请改 after。")
+            filing.file(client, int(place.uid), folder, use_move=self._provider.move)
 
     # -- waiting ----------------------------------------------------------------------------------------------------
 
@@ -268,16 +239,18 @@ class ImapMailbox(Connection):
         until = time.monotonic() + seconds
         with self._operation("等待新邮件"):
             client, selected = self._open()
+            if client.exists > selected.exists:
+                return  # said while others were read or filed, and not said again
             idle = client.has_capability("IDLE") and self._provider.idle
         if not idle:
             stop.wait(seconds)
             return
-        count = _Count(selected.exists)
+        count = Count(selected.exists)
         while not stop.is_set() and (left := until - time.monotonic()) > 0:
             if self._idle(min(left, _IDLE_RESTART), stop, count):
                 return
 
-    def _idle(self, seconds: float, stop: threading.Event, count: _Count) -> bool:
+    def _idle(self, seconds: float, stop: threading.Event, count: Count) -> bool:
         """One round of IDLE; whether there may be new mail."""
         with self._operation("等待新邮件", extra=seconds):
             client = self._open()[0]
@@ -291,7 +264,7 @@ class ImapMailbox(Connection):
                     raise
                 return stop.wait(seconds)
             try:
-                return count.grew(early) or _listen(client, seconds, stop, count)
+                return count.grew(early) or listen(client, seconds, stop, count)
             finally:
                 client.idle_done()
 
@@ -326,14 +299,13 @@ def _uids_of(client: Client, numbers: list[int], uidnext: int | None) -> set[int
     return ends | found
 
 
-def _listed(client: Client) -> list[Folder]:
-    """All folders; none where the server does not tell them."""
+def _answered(client: Client, uids: list[int], items: list[str]) -> tuple[Answers, set[int]]:
     try:
-        return folders(client)
+        return client.fetch(uids, items), set()
     except imaplib.IMAP4.error as error:
-        if not refused(error):
+        if not refused(error) or passing(error):
             raise
-        return []
+        return _one_by_one(client, uids, items, error)
 
 
 def _one_by_one(client: Client, uids: list[int], items: list[str], error: Exception) -> tuple[Answers, set[int]]:
@@ -350,78 +322,6 @@ def _one_by_one(client: Client, uids: list[int], items: list[str], error: Except
     if len(without) == len(uids) >= _TOO_MANY:
         raise error  # it is not the mails
     return answers, without
-
-
-def _moved(client: Client, uid: int, folder: str, use_move: bool) -> None:
-    if use_move and client.has_capability("MOVE"):
-        # MOVE of a mail that is gone answers OK or, on some, NO.
-        _into(client, folder, lambda: client.move([uid], folder))
-        if not _copied(client) and client.uids_between(uid, uid):
-            raise TransientError(f"服务器答应移动邮件 {uid}，却没有移动。")
-        return
-    flags = client.get_flags([uid])
-    if uid not in flags:
-        if client.uids_between(uid, uid):
-            raise TransientError(f"服务器没有说邮件 {uid} 的标记。")
-        return
-    # Flagged as deleted: it was copied before, and the rest was cut off.
-    if DELETED not in flags[uid]:
-        _into(client, folder, lambda: client.copy([uid], folder))
-        client.add_flags([uid], [DELETED], silent=True)
-    if client.has_capability("UIDPLUS"):
-        client.uid_expunge([uid])
-    # Without UIDPLUS nothing is expunged: EXPUNGE would take what people have flagged along.
-
-
-def _into(client: Client, folder: str, transfer: Callable[[], object]) -> None:
-    """Moves or copies; makes the folder when that is refused."""
-    client._imap.untagged_responses.pop("COPYUID", None)
-    try:
-        transfer()
-    except imaplib.IMAP4.error as error:
-        if not refused(error):
-            raise
-        with _refusal_ignored():
-            client.create_folder(folder)
-        transfer()
-
-
-def _copied(client: Client) -> bool:
-    """Whether the server said which UID the mail has in its new folder (RFC 4315)."""
-    return bool(client._imap.untagged_responses.get("COPYUID"))
-
-
-class _Count:
-    """How many mails the folder has, going by what the server says unasked. Some say EXISTS again and again."""
-
-    def __init__(self, exists: int) -> None:
-        self._exists = exists
-
-    def grew(self, answers: Sequence[Any]) -> bool:
-        before = False
-        for answer in answers:
-            match answer:
-                case (int(), b"EXPUNGE"):
-                    self._exists -= 1
-                case (int(number), b"EXISTS"):
-                    before, self._exists = before or number > self._exists, number
-        return before
-
-
-def _listen(client: Client, seconds: float, stop: threading.Event, count: _Count) -> bool:
-    until = time.monotonic() + seconds
-    early = 0
-    while not stop.is_set() and (left := until - time.monotonic()) > 0:
-        slice_, begun = min(left, _IDLE_SLICE), time.monotonic()
-        answers = client.idle_check(slice_)
-        if count.grew(answers):
-            return True
-        # On a dead connection idle_check returns at once, for ever (mail.md §1.2 d). Once or twice it may be half a
-        # TLS record.
-        early = early + 1 if not answers and time.monotonic() - begun < slice_ / 2 else 0
-        if early == 3:
-            raise TransientError("等待新邮件时连接断开。")
-    return False
 
 
 # -- answers ----------------------------------------------------------------------------------------------------------
@@ -450,12 +350,3 @@ def _received(answer: dict[bytes, Any]) -> datetime:
 def _chunks(uids: list[int], size: int) -> Iterator[list[int]]:
     for start in range(0, len(uids), size):
         yield uids[start : start + size]
-
-
-@contextlib.contextmanager
-def _refusal_ignored() -> Iterator[None]:
-    try:
-        yield
-    except imaplib.IMAP4.error as error:
-        if not refused(error):
-            raise

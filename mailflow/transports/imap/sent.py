@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import imaplib
 import re
-from datetime import UTC, datetime
-
-from imapclient import SEEN
-from imapclient.imapclient import SENT
 
 from mailflow.transports.imap.client import Client
 from mailflow.transports.imap.connection import Connection, refused
+from mailflow.transports.imap.folders import listed, prefix
 
 _NEWEST = 3000
 _AT_ONCE = 300
 """So many messages are looked through. No SEARCH: some servers ignore it and find everything (mail.md §2, QQ)."""
+_NAMES = ("sent", "sent messages", "sent items", "sent mail", "已发送", "已发送邮件", "已发邮件")
 _MESSAGE_ID = re.compile(rb"^message-id:\s*(<[^>]*>)", re.IGNORECASE | re.MULTILINE)
 
 
 class ImapSent(Connection):
-    """The folder of sent mail; `folder` "" finds it by its use, then by the provider's name for it, then Sent."""
+    """The folder of sent mail; `folder` "" finds it by its use, the provider's name for it, or its name."""
 
     def append(self, message: bytes) -> None:
         """Puts a copy of a sent message there, as read. Raises TransientError or PermanentError."""
         with self._operation("存入已发送", len(message)):
             self._alive()  # a copy that is sent into a dead connection is lost
-            client = self._found()
-            client.append(self.folder, message, [SEEN], datetime.now(UTC))
+            self._found().append_raw(self._name, message)
 
     def holds(self, message_id: str) -> bool:
         """Whether one of the newest messages there has this Message-ID."""
@@ -54,7 +51,8 @@ class ImapSent(Connection):
     def _found(self) -> Client:
         """The connection, with the folder open; it is made where it is missing."""
         client = self._logged_in()
-        self.folder = self.folder or _by_use(client) or self._provider.sent or "Sent"
+        if not self.folder:
+            self.folder, self._raw = _by_use(client, self._provider.sent)
         try:
             return self._open()[0]
         except imaplib.IMAP4.error as error:
@@ -75,10 +73,12 @@ def _message_ids(client: Client, numbers: list[int]) -> set[bytes]:
     return {found[1] for found in map(_MESSAGE_ID.search, heads) if found}
 
 
-def _by_use(client: Client) -> str | None:
-    """The folder that is marked as sent mail (RFC 6154); None where one odd name makes the list fail for all."""
-    try:
-        found: str | None = client.find_special_folder(SENT)
-        return found
-    except (imaplib.IMAP4.error, ValueError, UnicodeError):
-        return None
+def _by_use(client: Client, usual: str) -> tuple[str, bytes | None]:
+    """The folder that is marked as sent mail (RFC 6154), or named like it; and how the server writes it, if known."""
+    there = listed(client)
+    root = prefix(there)
+    marked = (one for one in there if one.sent)
+    named = (one for one in there if one.name.removeprefix(root).casefold() in _NAMES)
+    choice = [*marked, *(() if usual else named)]
+    found = next((one for one in choice if one.selectable), None)
+    return (found.name, found.raw) if found else (usual or f"{root}Sent", None)
