@@ -115,4 +115,4 @@ class _Intake:
             app.store.close()
 
     def _take_in(self, app: App, mailbox: ImapMailbox) -> None:
-        assert intake.take_in(app.store, mailbox, "leave").total() == self._count
+        assert intake.take_in(app.store, mailbox, intake.Source(_USER, _USER)).total() == self._count

@@ -44,7 +44,7 @@ def _filled(folder: Path, mails: Sequence[Delivered]) -> App:
     for first in range(0, len(mails), MAX_BATCH_MAILS):
         group = enumerate(mails[first : first + MAX_BATCH_MAILS], start=first)
         fetched = tuple(Fetched(Place(_FOLDER, "1", str(n)), mail.received, mail.raw) for n, mail in group)
-        intake.commit(app.store, _BOX, Batch(fetched, str(first)), "leave")
+        intake.commit(app.store, intake.Source(_BOX, _BOX), Batch(fetched, str(first)))
     return app
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -19,7 +20,7 @@ from mailflow import config as configuration
 from mailflow.accounts import Accounts
 from mailflow.core.mapping import Mapping
 from mailflow.core.providers import Provider
-from mailflow.errors import MailflowError, PermanentError, UserError
+from mailflow.errors import MailflowError, PermanentError, TransientError, UserError
 from mailflow.health import Board
 from mailflow.logins import MENDED, Gate, RefusedError
 from mailflow.signatures import Checker, Keys
@@ -27,7 +28,8 @@ from mailflow.store import Store
 from mailflow.transports.base import Mailbox, Sender
 
 if TYPE_CHECKING:
-    from mailflow.transports.oauth import GoogleTokens, MicrosoftTokens
+    from mailflow.transports.oauth.google import GoogleTokens
+    from mailflow.transports.oauth.microsoft import MicrosoftTokens
 
 
 @dataclass
@@ -241,11 +243,27 @@ class App:
             data.mkdir(parents=True, exist_ok=True)
             lock = open(data / "mailflow.lock", "a+b")  # noqa: SIM115  closed below; what runs within has its own errors
         except OSError as error:
-            raise UserError(f"数据目录 {data} 不可用：{error.strerror}。请检查 data 的路径和权限。") from error
+            # Not 2: a disk that is not there yet, or read-only for a while, is tried again by the service manager.
+            raise UserError(f"数据目录 {data} 不可用：{error.strerror}。请检查 data 的路径和权限。", code=1) from error
         with lock:
-            if not _locked(lock.fileno()):
+            if not (_locked(lock.fileno()) or _locked_soon(lock.fileno())):
                 raise UserError(f"另一个 mailflow 正在使用 {data}，请等它结束或先停掉它。", code=1)
             yield
+
+    def in_use(self) -> bool | None:
+        """Whether a `run` or `once` is at work in the data folder. None: nobody can tell from here. Makes nothing."""
+        try:
+            import fcntl
+
+            with open(self.config.main.data / "mailflow.lock", "rb") as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except FileNotFoundError:
+            return False
+        except (ImportError, OSError):
+            return None
+        return False
 
     def once(
         self, now: datetime, progress: Callable[[str], None] = lambda text: None, *, send_all: bool = False
@@ -307,17 +325,16 @@ class App:
         unreadable: list[str] = []
         with self.gate(box).passing(), closing(self.mailbox(box)) as mailbox:
             take_in = partial(
-                intake.take_in, self.store, mailbox, box.after, checker=self.checker(box), account=box.account
+                intake.take_in, self.store, mailbox, source_of(box), checker=self.checker(box), tally=summary.mails
             )
-            summary.mails += take_in(unreadable=unreadable.extend, everything=everything)
+            take_in(unreadable=unreadable.extend, everything=everything)
             if compare:
-                late = Counter[str]()
-                health.reconcile(self.store, mailbox, utc_now(), lambda: late.update(take_in()), len(unreadable))
-                summary.mails += late
+                health.reconcile(self.store, mailbox, utc_now(), take_in, len(unreadable))
+            refused = intake.file_away(self.store, mailbox)
             journal.mailbox_ok(mailbox=box.name)
-        if unreadable:
-            summary.problems.append(f"收信 {box.name}：{unreadable_text(unreadable)}")
         summary.problems += [found.text for found in alarm.lost(box.name, health.missing)]
+        if wrong := TransientError(unreadable_text(unreadable)) if unreadable else refused:
+            raise wrong
 
     def _tell(self, board: Board, summary: Summary) -> None:
         """For `mailflow status` and for alarms: where `once` runs by the clock, no daemon sees to them."""
@@ -367,6 +384,10 @@ class App:
             summary.problems.append(f"{text}：{stuck[0][1]}")
 
 
+def source_of(box: configuration.Mailbox) -> intake.Source:
+    return intake.Source(box.name, box.account, box.after)
+
+
 def unreadable_text(uids: Sequence[str]) -> str:
     """What a person is told of mails that a server, or the disk, does not hand out."""
     return f"{len(uids)} 封邮件读不出来，下次再试：{'、'.join(uids[:3])}{'…' if len(uids) > 3 else ''}"
@@ -386,6 +407,12 @@ def _locked(descriptor: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def _locked_soon(descriptor: int) -> bool:
+    """The same a moment later: `mailflow status` holds it for an instant to see whether anybody does."""
+    time.sleep(0.2)
+    return _locked(descriptor)
 
 
 def utc_now() -> datetime:

@@ -22,7 +22,7 @@ import schedule
 
 from mailflow import __version__, config, intake, journal, outbox, publish
 from mailflow.alarm import Bell
-from mailflow.app import App, unreadable_text, utc_now
+from mailflow.app import App, source_of, unreadable_text, utc_now
 from mailflow.errors import MailflowError, TransientError, UserError
 from mailflow.health import Board
 from mailflow.logins import RefusedError
@@ -228,8 +228,10 @@ class Daemon:
 
     def _look(self, name: str, mailbox: Mailbox, box: config.Mailbox) -> None:
         unreadable = self._reconcile(name, mailbox, box) or self._take_in(mailbox, box)
-        if unreadable:
-            self.board.part(name).failed(utc_now(), TransientError(unreadable_text(unreadable)), box.poll)
+        refused = intake.file_away(self.app.store, mailbox, self._working(name))
+        wrong = TransientError(unreadable_text(unreadable)) if unreadable else refused
+        if wrong:
+            self.board.part(name).failed(utc_now(), wrong, box.poll)
         else:
             self._now_ok(name, box.poll, box.name)
 
@@ -249,15 +251,15 @@ class Daemon:
         store = self.app.store
         unreadable: list[str] = []
         checker, working = self.app.checker(box), self._working(f"read:{box.name}")
-        for batch in intake.waiting(store, mailbox, everything=everything, account=box.account):
+        for batch in intake.waiting(store, mailbox, everything=everything):
             # Here, in the reader's own thread: a name server that is slow holds up this mailbox and no other.
             signatures = intake.checked(store, box.name, batch, checker)
-            self._decide(partial(intake.commit, store, box.name, batch, box.after, signatures, box.account))
+            self._decide(partial(intake.commit, store, source_of(box), batch, signatures))
             unreadable += batch.unreadable
-            self.board.part(f"read:{box.name}").gets_on()
+            if batch.mails:
+                self.board.part(f"read:{box.name}").gets_on()
             if working():
                 return unreadable
-        intake.file_away(store, mailbox)
         return unreadable
 
     def _tell_mailbox(self, mailbox: str, error: BaseException, wait: float) -> None:

@@ -14,7 +14,7 @@ that imports the library and are mapped to one of these there.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -68,7 +68,14 @@ class BrakedError(MailflowError):
 
 
 class UnclearError(MailflowError):
-    """The connection broke after the message was handed over: the server may have it, or not (mail.md §4, 6)."""
+    """The connection broke after the message was handed over: the server may have it, or not (mail.md §4, 6).
+
+    `refused`: recipients to whom it had said no before that, and whether for good.
+    """
+
+    def __init__(self, message: str, *, refused: Mapping[str, bool] | None = None) -> None:
+        super().__init__(message)
+        self.refused = dict(refused or {})
 
 
 class PermanentError(MailflowError):

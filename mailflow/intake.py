@@ -11,9 +11,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Mapping as Mapped
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from itertools import chain, groupby, islice
+from itertools import groupby
 from types import MappingProxyType
 from typing import Literal, Protocol
 
@@ -24,10 +25,10 @@ from mailflow.core.mapping import Mapping, Settings
 from mailflow.core.outcome import Outcome
 from mailflow.core.records import Mail
 from mailflow.core.steps import side_by_side
-from mailflow.errors import MailflowError, UserError
+from mailflow.errors import AuthError, MailflowError, PermanentError, UserError
 from mailflow.message.auth import senders
 from mailflow.policies.letter import Letter
-from mailflow.store import Reader, Store, Writer
+from mailflow.store import FilingRow, Reader, Store, Writer
 from mailflow.transports.base import Batch, Mailbox, Place
 
 Tally = Counter[str]
@@ -35,8 +36,21 @@ Tally = Counter[str]
 Checked = Mapped[Place, Signatures]
 """What checking the signatures found, by where the mail lies on the server."""
 _AT_ONCE = 1000
+_MOST_REFUSED = 10
+"""After so many refusals to flag or to move it is the folder that is wrong, not the mail."""
 BATCH_SECONDS = 30.0
 """So long may the keys of one batch take, whatever the name servers do: mail is waiting."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A mailbox of config.toml, as far as taking in is concerned."""
+
+    name: str
+    account: str
+    """Who stands behind the name: whose UIDs and cursor are kept under it."""
+    after: str = "leave"
+    """What becomes of a mail that is kept: leave, seen, or move:FOLDER."""
 
 
 class Checker(Protocol):
@@ -51,35 +65,32 @@ class Checker(Protocol):
 def take_in(
     store: Store,
     mailbox: Mailbox,
-    after: str,
+    source: Source,
     unreadable: Callable[[Sequence[str]], object] = lambda uids: None,
     checker: Checker | None = None,
     *,
     everything: bool = False,
-    account: str | None = None,
+    tally: Tally | None = None,
 ) -> Tally:
-    """Takes in everything that waits in `mailbox`, batch by batch. `after`: leave, seen, or move:FOLDER.
+    """Takes in everything that waits in `mailbox`, batch by batch; `file_away` comes after it.
 
     `unreadable` is told the UIDs that are there and that nobody hands out. `checker` checks signatures, if wanted.
-    `everything` and `account`: as for `waiting`.
+    `everything`: as for `waiting`. `tally`: counted on from here, batch by batch, and returned.
 
     Raises TransientError, PermanentError or AuthError of the mailbox or the store; what was committed stays.
     """
-    tally: Tally = Counter()
-    for batch in waiting(store, mailbox, everything=everything, account=account):
-        tally += commit(store, mailbox.name, batch, after, checked(store, mailbox.name, batch, checker), account)
+    tally = Counter() if tally is None else tally
+    for batch in waiting(store, mailbox, everything=everything):
+        tally.update(commit(store, source, batch, checked(store, source.name, batch, checker)))
         if batch.unreadable:
             unreadable(batch.unreadable)
-    file_away(store, mailbox)
     return tally
 
 
-def waiting(store: Store, mailbox: Mailbox, *, everything: bool = False, account: str | None = None) -> Iterable[Batch]:
+def waiting(store: Store, mailbox: Mailbox, *, everything: bool = False) -> Iterator[Batch]:
     """The batches that wait. Each must be committed before the next one is asked for.
 
     `everything`: whatever the cursor says, all that the server has is compared with what is kept (mail.md §1.3).
-    `account`: who stands behind the mailbox's name. `commit` writes it down; here it is noted for a store of before,
-    once the server has answered.
     """
 
     def known(folder: str, uidvalidity: str, uids: Sequence[str]) -> set[str]:
@@ -87,14 +98,14 @@ def waiting(store: Store, mailbox: Mailbox, *, everything: bool = False, account
             return reader.known(mailbox.name, folder, uidvalidity, uids)
 
     with store.read() as reader:
-        cursor, noted = reader.cursor(mailbox.name), reader.account(mailbox.name)
-    batches = iter(mailbox.batches(None if everything else cursor, known))
-    if account is None or noted is not None or cursor is None:
-        return batches
-    first = list(islice(batches, 1))
-    with store.write() as tx:
-        tx.keep_account(mailbox.name, account)
-    return chain(first, batches)
+        cursor, account = reader.cursor(mailbox.name), reader.account(mailbox.name)
+    answered = False
+    for batch in mailbox.batches(None if everything else cursor, known):
+        answered = True
+        yield batch
+    if not answered and account is None and cursor is not None:
+        # An older release has read this mailbox and did not write down whose it is: the next commit does.
+        yield Batch((), cursor)
 
 
 def missing(store: Store, mailbox: Mailbox) -> tuple[int, set[str]]:
@@ -135,27 +146,24 @@ def checked(store: Store, mailbox: str, batch: Batch, checker: Checker | None) -
 
 def commit(
     store: Store,
-    mailbox: str,
+    source: Source,
     batch: Batch,
-    after: str,
     signatures: Checked = MappingProxyType({}),
-    account: str | None = None,
 ) -> Tally:
     """One batch, one transaction: all of it, or after a kill at any instant none of it.
 
-    `account` holds the mailbox's name from its first batch on: one that never let anybody in holds none.
+    Its account holds a mailbox's name from the first batch on: one that never let anybody in holds none.
     """
-    started = time.monotonic()
+    started, mailbox = time.monotonic(), source.name
     with store.write() as tx:
         facts = list(_added(tx, mailbox, batch, signatures))
-        if after != "leave":
+        if source.after != "leave":
             for fact in facts:
-                tx.add_filing(mailbox, fact.folder, fact.uidvalidity, fact.uid, after)
+                tx.add_filing(mailbox, fact.folder, fact.uidvalidity, fact.uid, source.after)
         book = decide_all(Answers(tx.book), facts, in_force(tx))
         _keep(tx, book)
         tx.set_cursor(mailbox, batch.cursor)
-        if account is not None:
-            tx.keep_account(mailbox, account)
+        tx.keep_account(mailbox, source.account)
     if facts:
         journal.batch_committed(mailbox=mailbox, mails=len(facts), seconds=time.monotonic() - started)
     for uid in batch.unreadable:
@@ -210,15 +218,39 @@ def decide(book: Overlay, fact: Fact, mapping: Mapping, letter: Letter | None = 
         return policies.set_aside(fact, f"{type(error).__name__}: {error}"[:300])
 
 
-def file_away(store: Store, mailbox: Mailbox) -> None:
-    """Flags or moves what is committed. What fails is tried again the next time; repeating is harmless."""
-    with store.read() as reader:
-        filings = [f for f in reader.filings() if f.mailbox == mailbox.name]
-    for filing in filings:
-        mailbox.file(Place(filing.folder, filing.uidvalidity, filing.uid), filing.action)
+def file_away(store: Store, mailbox: Mailbox, stop: Callable[[], bool] = lambda: False) -> PermanentError | None:
+    """Flags or moves what is committed. What fails is tried again the next time; repeating is harmless.
+
+    A mail that may not be moved holds up neither those behind it nor what comes in: the first refusal is returned.
+    After some of them no further mail is tried this time. Raises TransientError and AuthError.
+    """
+    refused: list[PermanentError] = []
+    for filing in _filings(store, mailbox.name):
+        if stop() or len(refused) == _MOST_REFUSED:
+            break
+        try:
+            mailbox.file(Place(filing.folder, filing.uidvalidity, filing.uid), filing.action)
+        except AuthError:
+            raise
+        except PermanentError as error:
+            refused.append(error)
+            continue
         journal.step("filing.done")
         with store.write() as tx:
             tx.filing_done(filing.id)
+    return refused[0] if refused else None
+
+
+def _filings(store: Store, mailbox: str) -> Iterator[FilingRow]:
+    """A page at a time: after the first reading of an old mailbox there are as many as mails."""
+    last = 0
+    while True:
+        with store.read() as reader:
+            page = reader.filings(mailbox, last)
+        if not page:
+            return
+        yield from page
+        last = page[-1].id
 
 
 # -- everything else that comes in -----------------------------------------------------------------------------------

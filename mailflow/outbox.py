@@ -11,11 +11,11 @@ acknowledgements and surveys, an open case of theirs is no reason to write to th
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Mapping as Mapped
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -34,7 +34,7 @@ from mailflow.errors import (
 )
 from mailflow.notices.compose import compose
 from mailflow.notices.render import render
-from mailflow.store import OutboxRow, Store
+from mailflow.store import OutboxRow, Reader, Result, Store, Writer
 from mailflow.transports.base import Refusal, Sender
 
 IN_A_ROW = 3
@@ -51,30 +51,10 @@ HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 MOST_REPEATS = 5
 """So often a message may have been handed over without an answer. Its recipient may have that many copies: then it
 stays "unclear" until a person has looked, because a server that always hangs up must not make a loop of us."""
-_HAD, _NEVER = "已送达", "拒收"
-_DONE = re.compile(rf"(?:{_HAD} ([^；]+)；)?(?:{_NEVER} ([^；]+)；)?")
 _CUT_OFF = "发送时程序中断了，不知道有没有发出，过几分钟再查"
 
-
-@dataclass(frozen=True)
-class Done:
-    """Of a notice that goes to several: who has had it, and who is never to be tried again. It begins the error of a
-    row that waits for the others (mail.md §4, 6), where people read it too; addresses have no blank and no ；."""
-
-    had: tuple[str, ...] = ()
-    never: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, row: OutboxRow) -> Done:
-        found = _DONE.match(row.error or "")
-        return cls(*(tuple((one or "").split()) for one in found.groups())) if found else cls()
-
-    def __str__(self) -> str:
-        return "".join(f"{what} {' '.join(who)}；" for what, who in ((_HAD, self.had), (_NEVER, self.never)) if who)
-
-    def left(self, row: OutboxRow) -> tuple[str, ...]:
-        """Who is still to get it."""
-        return tuple(one for one in (row.to or "", *row.cc) if one not in self.had and one not in self.never)
+Results = Mapped[str, Result]
+"""What became of a notice so far, by recipient."""
 
 
 @dataclass(frozen=True)
@@ -112,20 +92,20 @@ def deliver(
     """
     _recover(store, post.sender, now)
     with store.read() as reader:
-        rows = [row for row in reader.outbox(states=("pending",)) if row.due <= now]
-        taken, released = (reader.handed_over(now - HOUR), reader.released()) if rows else ([], None)
+        due = reader.due_notices(now, now + LONGEST_WAIT)
+        taken, released = (_taken(reader, now), reader.released()) if due else ([], None)
     per_hour = post.mapping.reminders.messages_per_hour
-    left = sys.maxsize if send_all else _left(len(rows), taken, released, per_hour)
-    if rows[:left]:
+    left = sys.maxsize if send_all else _left(len(due), taken, _believed(released, now), per_hour)
+    if due[:left]:
         # A dead server is not the messages' fault: it is met before one of them is claimed.
         post.sender.check()
     ended: Counter[str] = Counter()
     failures = 0
-    for row, at in _paced(rows[:left], taken, post.sender.per_minute, now, wait):
+    for key, at in _paced(due[:left], taken, post.sender.per_minute, now, wait):
         if stop():
             return ended
         try:
-            ended[_deliver(store, post, row, at)] += 1
+            ended[_deliver(store, post, key, at)] += 1
             failures = 0
         except TransientError as error:
             # One message that is put off stops no other; several in a row, a dead connection, or a server that says
@@ -138,19 +118,30 @@ def deliver(
     if send_all:
         with store.write() as tx:
             tx.release(max((now, *taken)))
-    if len(rows) > left:
-        raise _braked(len(rows) - left, per_hour, f"一小时内已发出 {per_hour} 封通知，到了上限 messages_per_hour")
+    if len(due) > left:
+        raise _braked(len(due) - left, per_hour, f"一小时内已发出 {per_hour} 封通知，到了上限 messages_per_hour")
     return ended
 
 
-def _left(rows: int, taken: Sequence[datetime], released: datetime | None, per_hour: int) -> int:
+def _taken(reader: Reader, now: datetime) -> list[datetime]:
+    """When what went in the last hour was handed over. After the clock was put back that is still to come: by a little,
+    and it has just gone; by more, and it tells nothing."""
+    return [min(time, now) for time in reader.handed_over(now - HOUR, now + HOUR)]
+
+
+def _believed(released: datetime | None, now: datetime) -> datetime | None:
+    """Likewise: nobody has let anything go in hours to come."""
+    return None if released is None or released > now + HOUR else released
+
+
+def _left(due: int, taken: Sequence[datetime], released: datetime | None, per_hour: int) -> int:
     """How many may go now of those that are due. What went before a person let it go is no part of a flood.
 
     It is counted from what is stored, so that `once` under cron is braked like `run`. The hour goes by of itself: a
     flood that lasts has more due than MOST_AT_ONCE before long, and then a person must look.
     """
-    if rows > MOST_AT_ONCE:
-        raise _braked(rows, MOST_AT_ONCE, f"有 {rows} 封通知同时到期，超过 {MOST_AT_ONCE} 封，一封也没有发")
+    if due > MOST_AT_ONCE:
+        raise _braked(due, MOST_AT_ONCE, f"有 {due} 封通知同时到期，超过 {MOST_AT_ONCE} 封，一封也没有发")
     return max(0, per_hour - sum(released is None or time > released for time in taken))
 
 
@@ -162,55 +153,71 @@ def _braked(waiting: int, limit: int, why: str) -> BrakedError:
 
 
 def _paced(
-    rows: Iterable[OutboxRow],
+    keys: Iterable[str],
     taken: list[datetime],
     per_minute: int,
     now: datetime,
     wait: Callable[[float], object],
-) -> Iterator[tuple[OutboxRow, datetime]]:
-    """`rows`, each at the time at which the server takes it: those of the last hour were handed over at `taken`."""
-    for row in rows:
+) -> Iterator[tuple[str, datetime]]:
+    """`keys`, each at the time at which the server takes it: those of the last hour were handed over at `taken`."""
+    for key in keys:
         if per_minute and len(taken) >= per_minute and (pause := MINUTE - (now - taken[-per_minute])) > timedelta():
             wait(pause.total_seconds())
             now += pause
         taken.append(now)
-        yield row, now
+        yield key, now
 
 
 def _recover(store: Store, sender: Sender, now: datetime) -> None:
     """What was claimed by a process that died, or whose answer was lost: looked up, then settled or sent again."""
     with store.read() as reader:
-        rows = [row for row in reader.outbox(states=("sending", "unclear")) if not _rests(row, now)]
+        rows = [row for row in reader.notices_in_doubt(MOST_REPEATS) if not _rests(row, now)]
     for row in rows:
         # What some have got is found whatever became of the others.
-        found = sender.find(row.message_id) if row.message_id and not Done.of(row).had else None
+        unsure = "taken" not in row.results.values()
+        found = sender.find(row.message_id) if row.message_id and unsure else None
         journal.notice_looked_up(key=row.key, found=found)
         with store.write() as tx:
             if found:
-                tx.settle(row.key, "sent", now)
-            elif found is None and sender.finds_late and row.state == "sending":
-                tx.settle(row.key, "unclear", now, error=row.error or _CUT_OFF)
+                _found(tx, row, now)
             else:
-                tx.settle(row.key, "pending", now, error=row.error, due=now)
+                _not_found(tx, row, now, unknown=found is None, late=sender.finds_late)
+
+
+def _found(tx: Writer, row: OutboxRow, now: datetime) -> None:
+    """It went to all but those to whom the server had said no."""
+    results: Results = {one: row.results.get(one, "taken") for one in _recipients(row)}
+    if _waiting(row, results):
+        tx.settle(row.key, "pending", now, row.error, now, results)
+    else:
+        tx.settle(row.key, "sent", now, _so_far(results, had=False) or None, results=results)
+
+
+def _not_found(tx: Writer, row: OutboxRow, now: datetime, *, unknown: bool, late: bool) -> None:
+    """`late`: it may still be found, and only then is it sent again. Each time that nobody knows is counted."""
+    if unknown and row.state == "sending":
+        tx.settle(row.key, "unclear", now, error=row.error or _CUT_OFF)
+        if late or row.doubts + 1 >= MOST_REPEATS:
+            return
+    tx.settle(row.key, "pending", now, error=row.error, due=now)
 
 
 def _rests(row: OutboxRow, now: datetime) -> bool:
     """Whether it is too early to look it up: with back-off, since it is sent again when it is not found, and what the
-    server has taken may come late into Sent. After a kill, which is rare, it is looked up at once."""
-    if row.state == "sending":
-        return False
-    return _given_up(row) or (row.claimed_at is not None and now < row.claimed_at + _wait(row.attempts))
+    server has taken may come late into Sent. After a kill, which is rare, it is looked up at once; and so is what was
+    claimed when the clock was far ahead."""
+    return row.state == "unclear" and row.claimed_at is not None and abs(now - row.claimed_at) < _wait(row.doubts)
 
 
-def _given_up(row: OutboxRow) -> bool:
-    return row.state == "unclear" and row.attempts >= MOST_REPEATS
-
-
-def _deliver(store: Store, post: Post, row: OutboxRow, now: datetime) -> str:
+def _deliver(store: Store, post: Post, key: str, now: datetime) -> str:
+    with store.read() as reader:
+        row = reader.notice(key)
+    if row is None or row.state != "pending":
+        return "claimed elsewhere"
     refusal, row = _addressed(post.mapping, row, now)
     if refusal:
         journal.notice_refused(key=row.key, to=row.to or "", error=refusal)
-        return _settle(store, row, "refused", now, f"{Done.of(row)}{refusal}", claim=True)
+        return _settle(store, row, "refused", now, f"{_so_far(row.results)}{refusal}", claim=True)
     try:
         message = row.mime or _message(post, row, now)
     except UserError as problem:
@@ -220,7 +227,7 @@ def _deliver(store: Store, post: Post, row: OutboxRow, now: datetime) -> str:
         return _settle(store, row, "refused", now, str(error), claim=True)
     except Exception as error:  # noqa: BLE001  our own bug in one notice stops no other
         journal.bug(where=row.key, error=error)
-        return _settle(store, row, "pending", now, f"程序出错（{type(error).__name__}: {error}）", claim=True)
+        return _settle(store, row, "pending", now, _bug(error), claim=True)
     with store.write() as tx:
         if not tx.claim(row.key, now, message):
             return "claimed elsewhere"
@@ -244,7 +251,7 @@ def _addressed(mapping: Mapping, row: OutboxRow, now: datetime) -> tuple[str, Ou
         return f"{person.name} 已不在职，不发", row
     copied = ((address, mapping.roster.by_address(address)) for address in row.cc)
     row = replace(row, cc=tuple(address for address, owner in copied if owner and owner.active(day)))
-    same = mapping.roster.by_address(row.to) == person or row.to in Done.of(row).had
+    same = mapping.roster.by_address(row.to) == person or row.results.get(row.to or "") == "taken"
     return "", row if same else replace(row, to=person.address, mime=None)
 
 
@@ -255,30 +262,55 @@ def _person(mapping: Mapping, row: OutboxRow) -> Person | None:
     return mapping.roster.get(row.person) or (owner if owner in named else None)
 
 
+def _recipients(row: OutboxRow) -> tuple[str, ...]:
+    return (row.to, *row.cc) if row.to else row.cc
+
+
+def _waiting(row: OutboxRow, results: Results) -> tuple[str, ...]:
+    """Who is still to get it."""
+    return tuple(one for one in _recipients(row) if results.get(one, "put_off") == "put_off")
+
+
 def _send(store: Store, post: Post, row: OutboxRow, message: bytes, now: datetime) -> str:
-    done = Done.of(row)
-    recipients = done.left(row)
+    waiting = _waiting(row, row.results)
+    so_far = _so_far(row.results)
     try:
-        refusals = post.sender.send(message, post.address, recipients) if recipients else ()
-    except TransientError as error:
-        _settle(store, row, "pending", now, f"{done}{error}")
+        refusals = post.sender.send(message, post.address, waiting) if waiting else ()
+    except (TransientError, UserError) as error:
+        _settle(store, row, "pending", now, f"{so_far}{error}")
         raise
     except UnclearError as error:
-        journal.notice_unclear(key=row.key, error=error)
-        return _settle(store, row, "unclear", now, f"{done}{error}")
+        return _unclear(store, row, now, error)
     except PermanentError as error:
         return _refused(store, row, now, error)
-    return _settled(store, row, recipients, refusals, now)
+    except Exception as error:
+        # Our own bug: handed over or not, nobody knows. The caller must not use this connection again.
+        _settle(store, row, "unclear", now, f"{so_far}{_bug(error)}")
+        raise
+    return _settled(store, row, waiting, refusals, now)
+
+
+def _bug(error: Exception) -> str:
+    return f"程序出错（{type(error).__name__}: {error}）"
+
+
+def _unclear(store: Store, row: OutboxRow, now: datetime, error: UnclearError) -> str:
+    """The answer to the message was lost; what the server had said of recipients before stands."""
+    journal.notice_unclear(key=row.key, error=error)
+    results: dict[str, Result] = {one: result for one, result in row.results.items() if result != "put_off"}
+    results |= {one: "refused" if for_good else "put_off" for one, for_good in error.refused.items()}
+    state = "refused" if results.get(row.to or "") == "refused" else "unclear"
+    return _settle(store, row, state, now, f"{_so_far(results)}{error}", results=results)
 
 
 def _refused(store: Store, row: OutboxRow, now: datetime, error: PermanentError) -> str:
     """A login that is refused concerns every notice: they wait for a person to mend it; another no is this row's."""
-    done = Done.of(row)
+    text = f"{_so_far(row.results)}{error}"
     if isinstance(error, AuthError):
-        _settle(store, row, "pending", now, f"{done}{error}")
+        _settle(store, row, "pending", now, text)
         raise error
-    if row.to in done.had:
-        return _sent(store, row, now, f"{done}{error}")
+    if row.results.get(row.to or "") == "taken":
+        return _sent(store, row, now, text, row.results)
     journal.notice_refused(key=row.key, to=row.to or "", error=error)
     return _settle(store, row, "refused", now, str(error))
 
@@ -289,22 +321,26 @@ def _settled(
     """Per-recipient results (mail.md §4, 6): whoever is refused for now, be it a copy, is tried again, and nobody else;
     for good, it is the recipient's own result that decides, and a copy's is noted."""
     said = "；".join(f"{r.recipient}：{r.code} {r.text}" for r in refusals)
-    if any(r.permanent and r.recipient == row.to for r in refusals):
+    results: dict[str, Result] = {**row.results, **dict.fromkeys(recipients, "taken")}
+    results |= {r.recipient: "refused" if r.permanent else "put_off" for r in refusals}
+    if results.get(row.to or "") == "refused":
         journal.notice_refused(key=row.key, to=row.to or "", error=said)
-        return _settle(store, row, "refused", now, said)
-    before, refused = Done.of(row), [r.recipient for r in refusals]
-    if all(r.permanent for r in refusals):
-        return _sent(store, row, now, f"{Done(never=before.never)}{said}" or None)
-    done = Done(
-        (*before.had, *(one for one in recipients if one not in refused)),
-        (*before.never, *(r.recipient for r in refusals if r.permanent)),
-    )
-    return _settle(store, row, "pending", now, f"{done}{said}")
+        return _settle(store, row, "refused", now, said, results=results)
+    if _waiting(row, results):
+        return _settle(store, row, "pending", now, f"{_so_far(results)}{said}", results=results)
+    return _sent(store, row, now, f"{_so_far(row.results, had=False)}{said}" or None, results)
 
 
-def _sent(store: Store, row: OutboxRow, now: datetime, error: str | None) -> str:
+def _so_far(results: Results, *, had: bool = True) -> str:
+    """For people: who has had it, and who is never to be tried again."""
+    taken = " ".join(one for one, result in results.items() if had and result == "taken")
+    refused = " ".join(one for one, result in results.items() if result == "refused")
+    return (f"已送达 {taken}；" if taken else "") + (f"拒收 {refused}；" if refused else "")
+
+
+def _sent(store: Store, row: OutboxRow, now: datetime, error: str | None, results: Results) -> str:
     journal.notice_sent(key=row.key, template=row.template or "", to=row.to or "")
-    return _settle(store, row, "sent", now, error)
+    return _settle(store, row, "sent", now, error, results=results)
 
 
 def _settle(
@@ -316,13 +352,14 @@ def _settle(
     *,
     claim: bool = False,
     wait: timedelta | None = None,
+    results: Results | None = None,
 ) -> str:
     wait = _wait(row.attempts) if wait is None else wait
     due = now + wait if state == "pending" else None
     with store.write() as tx:
-        if claim:
-            tx.claim(row.key, now, b"")
-        tx.settle(row.key, state, now, error=error, due=due)
+        if claim and not tx.claim(row.key, now, b""):
+            return "claimed elsewhere"
+        tx.settle(row.key, state, now, error, due, results)
     journal.step("outbox.settled")
     if due is not None:
         journal.notice_failed(key=row.key, error=error or "", retry_in=wait.total_seconds())

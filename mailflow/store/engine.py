@@ -34,6 +34,17 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from mailflow.errors import MailflowError, PermanentError, TransientError, UserError
 
 BUSY_SECONDS = 30.0
+_WAL_BYTES = 64 * 1024 * 1024
+"""What is left of SQLite's log when a large transaction, as that of a rebuild, is through."""
+_ALIVE: dict[str, int] = {
+    "connect_timeout": 15,
+    "keepalives_idle": 60,
+    "keepalives_interval": 15,
+    "keepalives_count": 4,
+    "tcp_user_timeout": 120_000,
+}
+"""What libpq does of a PostgreSQL server that says nothing any more: it would wait for two hours, and with it whoever
+writes. What the address says itself is left as it is."""
 _WRITE = "mailflow_write"
 _ADVISORY_LOCK = 0x6D61696C666C6F77  # "mailflow": at most one writer in a PostgreSQL database, among all processes
 
@@ -82,6 +93,7 @@ def _sqlite(path: Path, read_only: bool, durable: bool) -> Engine:
         connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'OFF'}")
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA cache_size=-16000")
+        connection.execute(f"PRAGMA journal_size_limit={_WAL_BYTES}")
         if read_only:
             connection.execute("PRAGMA query_only=ON")
         return connection
@@ -126,7 +138,8 @@ def _begin(connection: Connection) -> None:
 
 def _postgresql(url: URL) -> Engine:
     try:
-        engine = create_engine(url, pool_pre_ping=True, max_overflow=20, connect_args={"client_encoding": "utf8"})
+        options = {"client_encoding": "utf8"} | {name: value for name, value in _ALIVE.items() if name not in url.query}
+        engine = create_engine(url, pool_pre_ping=True, max_overflow=20, connect_args=options)
     except ImportError as error:
         raise UserError("使用 PostgreSQL 需要安装驱动：pip install 'mailflow[postgres]'。") from error
     with engine.connect() as connection:
@@ -153,11 +166,12 @@ def for_writing(engine: Engine) -> Engine:
 
 
 def lock(connection: Connection) -> None:
-    """Waits until no other process writes. SQLite has done that at BEGIN IMMEDIATE.
+    """Waits until no other process writes, as long as SQLite does at BEGIN IMMEDIATE, which has done that.
 
     Read committed, which is PostgreSQL's default, is enough behind it: nobody else commits meanwhile.
     """
     if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {round(BUSY_SECONDS * 1000)}")
         connection.execute(select(func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
 
 
@@ -228,6 +242,7 @@ _MEANING: tuple[tuple[str, Literal["passing", "unusable", "broken"], str], ...] 
     ("55", "passing", _BUSY),  # lock not available
     ("57", "passing", _AWAY),  # shut down by the operator
     ("08", "passing", _AWAY),  # connection exception
+    ("25P03", "passing", _AWAY),  # idle in a transaction for longer than the server allows
     ("XX00", "broken", _BROKEN),
     ("28", "unusable", _AWAY),  # invalid authorization
     ("3D", "unusable", _AWAY),  # no such database

@@ -6,6 +6,8 @@ of what schema.py has come to say since.
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
 import sqlalchemy as sa
@@ -76,9 +78,38 @@ def correspondents(connection: Connection) -> None:
     Index("outbox_claimed", outbox.c.claimed_at).create(connection)
 
 
-def add_column(connection: Connection, table: str, column: str, type_: sa.types.TypeEngine[Any]) -> None:
-    """A further column, NULL in the rows that there are. SQLAlchemy Core has no words of its own for this."""
-    said = type_.compile(dialect=connection.dialect)
+def recipients(connection: Connection) -> None:
+    """What became of a notice for each recipient, which stood in its error until now; how often its answer was lost.
+
+    And what lists of years are read by: notices by when they were due, filings by their mailbox.
+    """
+    add_column(connection, "outbox", "results", _TEXT)
+    add_column(connection, "outbox", "doubts", Integer(), "NOT NULL DEFAULT 0")
+    texts = [Column(name, _TEXT) for name in ("key", "state", "due", "error", "results")]
+    outbox = Table("outbox", MetaData(), *texts, Column("attempts", Integer), Column("doubts", Integer))
+    Index("outbox_due", outbox.c.due, outbox.c.key).create(connection)
+    filing = Table("filing", MetaData(), Column("mailbox", _TEXT), Column("id", _NUMBER))
+    Index("filing_mailbox", filing.c.mailbox, filing.c.id).create(connection)
+    connection.execute(sa.update(outbox).where(outbox.c.state == "unclear").values(doubts=outbox.c.attempts))
+    under_way = outbox.c.state.in_(("pending", "sending", "unclear")) & outbox.c.error.is_not(None)
+    for row in connection.execute(sa.select(outbox.c.key, outbox.c.error).where(under_way)).all():
+        if results := _results_in(row.error):
+            values = {"results": json.dumps(results)}
+            connection.execute(sa.update(outbox).where(outbox.c.key == row.key).values(values))
+
+
+def _results_in(error: str) -> dict[str, str]:
+    """What the error of a notice said of its recipients: 已送达 a@x.example b@x.example；拒收 c@x.example；…"""
+    found = re.match("(?:已送达 ([^；]+)；)?(?:拒收 ([^；]+)；)?", error)
+    taken, refused = ((one or "").split() for one in found.groups()) if found else ((), ())
+    return dict.fromkeys(taken, "taken") | dict.fromkeys(refused, "refused")
+
+
+def add_column(
+    connection: Connection, table: str, column: str, type_: sa.types.TypeEngine[Any], rule: str = ""
+) -> None:
+    """A further column; without a `rule`, NULL in the rows that there are. SQLAlchemy Core has no words for this."""
+    said = f"{type_.compile(dialect=connection.dialect)} {rule}"
     connection.execute(sa.text(f"ALTER TABLE {table} ADD COLUMN {column} {said}"))
 
 

@@ -9,12 +9,13 @@ rebuild: the table holds the key and the state only; the notice itself is a deri
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, cast
 
-from sqlalchemy import Update, and_, bindparam, func, select, update
+from sqlalchemy import Update, and_, bindparam, func, or_, select, tuple_, update
 
 from mailflow.core.records import Notice
 from mailflow.store.book import Ask
@@ -24,6 +25,8 @@ from mailflow.store.schema import DERIVED, outbox
 RELEASED = "notices released"
 """The mark that tells when a person last let go what the brakes held."""
 State = Literal["pending", "sending", "sent", "refused", "unclear"]
+Result = Literal["taken", "refused", "put_off"]
+"""What a server said of one recipient: yes, never, not now (mail.md §4, 6)."""
 
 MOVES: dict[str, tuple[str, ...]] = {
     "sent": ("sending", "unclear"),
@@ -55,8 +58,13 @@ class OutboxRow:
     claimed_at: datetime | None = None
     sent_at: datetime | None = None
     error: str | None = None
+    """Why it has not gone, or not to everybody: for people."""
     mime: bytes | None = None
     """The message as it was handed over at the last claim."""
+    results: dict[str, Result] = field(default_factory=dict)
+    """What became of it so far, by recipient."""
+    doubts: int = 0
+    """How often nobody knew afterwards whether it had gone."""
 
 
 _notice = DERIVED[Notice]
@@ -73,14 +81,23 @@ _STUCK = (
 )
 _HANDED_OVER = (
     select(outbox.c.claimed_at)
+    .where(outbox.c.claimed_at >= bindparam("since"), outbox.c.claimed_at <= bindparam("until"))
     # Without a message: it could not be made, and nothing was handed over.
-    .where(outbox.c.claimed_at >= bindparam("since"), outbox.c.mime != b"")
+    .where(outbox.c.mime != b"")
     .order_by(outbox.c.claimed_at)
 )
 _LISTED_IN = _LISTED.where(outbox.c.state.in_(bindparam("states", expanding=True)))
-# The keys alone are put in order: a message may be large, and few are wanted.
-_NEWEST = select(outbox.c.key).order_by(outbox.c.due.desc(), outbox.c.key.desc())
-_PAGE = _LISTED.where(outbox.c.key.in_(bindparam("keys", expanding=True)))
+_IN_DOUBT = _LISTED.where(outbox.c.state.in_(("sending", "unclear")), outbox.c.doubts < bindparam("most"))
+# The keys alone: there may be any number, and a message may be large.
+_DUE = (
+    select(outbox.c.key)
+    .where(outbox.c.state == "pending")
+    .where(or_(outbox.c.due <= bindparam("now"), and_(outbox.c.attempts > 0, outbox.c.due > bindparam("latest"))))
+    .order_by(outbox.c.due, outbox.c.key)
+)
+_ONE = _LISTED.where(outbox.c.key == bindparam("key"))
+_PAGE = _LISTED.order_by(None).order_by(outbox.c.due.desc(), outbox.c.key.desc()).limit(bindparam("page"))
+_NEXT_PAGE = _PAGE.where(tuple_(outbox.c.due, outbox.c.key) < tuple_(bindparam("due"), bindparam("after")))
 
 
 def listed(ask: Ask, states: Sequence[str]) -> list[OutboxRow]:
@@ -89,12 +106,29 @@ def listed(ask: Ask, states: Sequence[str]) -> list[OutboxRow]:
     return [_row(found_row) for found_row in found.mappings()]
 
 
+def in_doubt(ask: Ask, most: int) -> list[OutboxRow]:
+    """Rows of which nobody knows whether they have gone, without those that were so `most` times or more."""
+    return [_row(found) for found in ask(_IN_DOUBT, {"most": most}).mappings()]
+
+
+def due(ask: Ask, now: datetime, latest: datetime) -> list[str]:
+    """Keys of what is to go at `now`, the longest due first. No next try is later than `latest`: what was put off
+    beyond that was put off while the clock was wrong."""
+    return list(ask(_DUE, {"now": stamp(now), "latest": stamp(latest)}).scalars())
+
+
+def one(ask: Ask, key: str) -> OutboxRow | None:
+    found = ask(_ONE, {"key": storable(key)}).mappings().first()
+    return None if found is None else _row(found)
+
+
 def newest(ask: Ask, page: int) -> Iterator[OutboxRow]:
     """All rows, the last due first, `page` of them at a time."""
-    keys = ask(_NEWEST).scalars().all()
-    for start in range(0, len(keys), page):
-        found = ask(_PAGE, {"keys": keys[start : start + page]}).mappings().all()
-        yield from (_row(found_row) for found_row in reversed(found))
+    found = ask(_PAGE, {"page": page}).mappings().all()
+    while found:
+        yield from map(_row, found)
+        last = found[-1]
+        found = ask(_NEXT_PAGE, {"page": page, "due": last["due"], "after": last["key"]}).mappings().all()
 
 
 def counted(ask: Ask) -> dict[str, int]:
@@ -102,9 +136,9 @@ def counted(ask: Ask) -> dict[str, int]:
     return {found.state: found.rows for found in ask(_COUNTED)}
 
 
-def handed_over(ask: Ask, since: datetime) -> list[datetime]:
-    """When messages were handed to a server, or that was begun, from `since` on; in order."""
-    return [instant(found) for found in ask(_HANDED_OVER, {"since": stamp(since)}).scalars()]
+def handed_over(ask: Ask, since: datetime, until: datetime) -> list[datetime]:
+    """When messages were handed to a server, or that was begun, from `since` to `until`; in order."""
+    return [instant(found) for found in ask(_HANDED_OVER, {"since": stamp(since), "until": stamp(until)}).scalars()]
 
 
 def stuck(ask: Ask) -> list[tuple[str, str]]:
@@ -124,6 +158,8 @@ def _row(found: Any) -> OutboxRow:
         sent_at=optional_instant(found["sent_at"]),
         error=found["error"],
         mime=found["mime"],
+        results=json.loads(found["results"] or "{}"),
+        doubts=found["doubts"],
     )
 
 
@@ -147,7 +183,14 @@ def claim(key: str, now: datetime, mime: bytes) -> Update:
     )
 
 
-def settle(key: str, state: str, now: datetime, error: str | None, due: datetime | None) -> Update:
+def settle(
+    key: str,
+    state: str,
+    now: datetime,
+    error: str | None,
+    due: datetime | None,
+    results: Mapping[str, Result] | None,
+) -> Update:
     """sending or unclear -> `state`, as MOVES says. ValueError for a state that is no outcome."""
     if state not in MOVES:
         raise ValueError(f"{state} is no outcome of sending")
@@ -156,4 +199,8 @@ def settle(key: str, state: str, now: datetime, error: str | None, due: datetime
         values["sent_at"] = stamp(now)
     if state == "pending" and due is not None:
         values["due"] = stamp(due)
+    if state == "unclear":
+        values["doubts"] = outbox.c.doubts + 1
+    if results is not None:
+        values["results"] = json.dumps(results)
     return update(outbox).where(and_(outbox.c.key == storable(key), outbox.c.state.in_(MOVES[state]))).values(**values)

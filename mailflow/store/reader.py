@@ -95,18 +95,21 @@ _LAST_TIME = select(func.max(fact.c.time))
 _COUNT = (
     select(fact_mail.c.mailbox, func.count().label("mails")).group_by(fact_mail.c.mailbox).order_by(fact_mail.c.mailbox)
 )
-_ARRIVALS = (
-    select(fact.c.time)
-    .join(fact_mail, fact_mail.c.seq == fact.c.seq)
-    .where(fact.c.time >= bindparam("since"), fact_mail.c.mailbox == bindparam("mailbox"))
-)
+# Not a join: SQLite would go through all that the mailbox ever got.
+_its_mailbox = select(fact_mail.c.mailbox).where(fact_mail.c.seq == fact.c.seq).scalar_subquery()
+_ARRIVALS = select(fact.c.time).where(fact.c.time >= bindparam("since"), _its_mailbox == bindparam("mailbox"))
 _LAST_MAILS = (
     select(fact_mail.c.mailbox, func.max(fact.c.time).label("time"))
     .join(fact, fact.c.seq == fact_mail.c.seq)
     .group_by(fact_mail.c.mailbox)
 )
 _MARK = select(mark.c.value).where(mark.c.name == bindparam("name"))
-_FILINGS = select(filing).order_by(filing.c.id)
+_FILINGS = (
+    select(filing)
+    .where(filing.c.mailbox == bindparam("mailbox"), filing.c.id > bindparam("after"))
+    .order_by(filing.c.id)
+    .limit(_CHUNK)
+)
 # Without `base`, which may be large: everybody's are looked at every second, and one is published now and then.
 _WORKBOOKS = select(*(column for column in workbook.c if column.name != "base")).order_by(workbook.c.name)
 _WORKBOOK = select(workbook).where(workbook.c.name == bindparam("name"))
@@ -222,10 +225,6 @@ class Reader:
         """The newest time of any fact."""
         return optional_instant(self._ask_facts(_LAST_TIME).scalar())
 
-    def last_seq(self) -> int:
-        """The number of the newest fact; 0 when there is none."""
-        return int(self._ask_facts(LAST_SEQ).scalar_one())
-
     def mapping(self) -> MappingFact | None:
         """The mapping that was taken into use last."""
         found = self._ask_facts(_MAPPING).first()
@@ -252,21 +251,33 @@ class Reader:
         """Notices in these states (none named: all), the longest due first."""
         return outbox.listed(self._ask, states)
 
+    def notices_in_doubt(self, most: int) -> list[OutboxRow]:
+        """Notices of which nobody knows whether they have gone, without those that were so `most` times or more."""
+        return outbox.in_doubt(self._ask, most)
+
+    def due_notices(self, now: datetime, latest: datetime) -> list[str]:
+        """Keys of the notices that are to go at `now`, the longest due first. No next try is later than `latest`."""
+        return outbox.due(self._ask, now, latest)
+
+    def notice(self, key: str) -> OutboxRow | None:
+        """One row of the outbox."""
+        return outbox.one(self._ask, key)
+
     def newest_notices(self) -> Iterator[OutboxRow]:
         """All notices, the last due first, a page at a time."""
         return outbox.newest(self._ask, _CHUNK)
 
-    def filings(self) -> list[FilingRow]:
-        """What is still to be flagged or moved, oldest first."""
-        return [FilingRow(**found) for found in self._ask(_FILINGS).mappings()]
+    def filings(self, mailbox: str, after: int = 0) -> list[FilingRow]:
+        """What is still to be flagged or moved in a mailbox, oldest first: a page of those with higher numbers."""
+        return [FilingRow(**found) for found in self._ask(_FILINGS, {"mailbox": mailbox, "after": after}).mappings()]
 
     def count_notices(self) -> dict[str, int]:
         """How many notices are in which state."""
         return outbox.counted(self._ask)
 
-    def handed_over(self, since: datetime) -> list[datetime]:
-        """When notices were handed to a server, or that was begun, from `since` on; in order."""
-        return outbox.handed_over(self._ask, since)
+    def handed_over(self, since: datetime, until: datetime) -> list[datetime]:
+        """When notices were handed to a server, or that was begun, from `since` to `until`; in order."""
+        return outbox.handed_over(self._ask, since, until)
 
     def released(self) -> datetime | None:
         """When a person last let go what the brakes of sending held."""

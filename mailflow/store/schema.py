@@ -87,6 +87,7 @@ filing = Table(
     Column("uidvalidity", TEXT, nullable=False),
     Column("uid", TEXT, nullable=False),
     Column("action", TEXT, nullable=False),
+    Index("filing_mailbox", "mailbox", "id"),
     sqlite_autoincrement=True,  # a number is never given twice: a late filing_done must not hit another mail
 )
 outbox = Table(
@@ -100,9 +101,13 @@ outbox = Table(
     Column("sent_at", TEXT),
     Column("error", TEXT),
     Column("mime", LargeBinary),
+    Column("results", TEXT),
+    Column("doubts", Integer, nullable=False, server_default="0"),
     Index("outbox_state", "state", "due", "key"),
     Index("outbox_claimed", "claimed_at"),
+    Index("outbox_due", "due", "key"),
 )
+"""results: JSON of what became of it for each recipient; NULL: nothing yet. error: for people alone."""
 workbook = Table(
     "workbook",
     metadata,
@@ -150,6 +155,7 @@ STEPS: tuple[Callable[[Connection], None], ...] = (
     migrations.bounces,
     migrations.cells,
     migrations.correspondents,
+    migrations.recipients,
 )
 """Step n leads from version n to n + 1; a store that was opened has taken all of them. Only ever appended to: a change
 of a table above comes with a step in migrations.py that changes the tables that there are."""

@@ -211,10 +211,17 @@ class Writer(Reader):
         return self._ask(outbox.claim(key, now, mime)).rowcount == 1
 
     def settle(
-        self, key: str, state: str, now: datetime, error: str | None = None, due: datetime | None = None
+        self,
+        key: str,
+        state: str,
+        now: datetime,
+        error: str | None = None,
+        due: datetime | None = None,
+        results: Mapping[str, outbox.Result] | None = None,
     ) -> bool:
-        """Writes down what became of a claimed notice; see outbox.MOVES. `due`: when to try again, if pending."""
-        return self._ask(outbox.settle(key, state, now, error, due)).rowcount == 1
+        """Writes down what became of a claimed notice; see outbox.MOVES. `due`: when to try again, if pending.
+        `results`: of each recipient so far; None: as known before."""
+        return self._ask(outbox.settle(key, state, now, error, due, results)).rowcount == 1
 
     def release(self, now: datetime) -> None:
         """A person has let go what the brakes of sending held."""

@@ -7,10 +7,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import chinese_calendar
 import pytest
 
 from tests.faults.office import Office, complaint, eventually, report, unfinished_report
@@ -172,7 +172,8 @@ def test_a_store_that_is_none_is_said(office: Office) -> None:
     (office.folder / "var" / "mailflow.db").write_bytes(b"this is no database at all" * 500)
     for command in (["once"], ["list", "mails"], ["status"], ["rebuild", "--check"]):
         ended = office.run(*command)
-        assert (ended.code in (1, 2), "数据库" in ended.err, "Traceback" in ended.err) == (True, True, False), ended.err
+        said = ended.out + ended.err  # status tells all that it knows
+        assert (ended.code in (1, 2), "数据库" in said, "Traceback" in said) == (True, True, False), said
 
 
 def test_once_beside_a_running_daemon_is_refused_and_changes_nothing(office: Office) -> None:
@@ -186,9 +187,7 @@ def test_once_beside_a_running_daemon_is_refused_and_changes_nothing(office: Off
         assert office.run("check").code == 0
     finally:
         daemon.send_signal(signal.SIGTERM)
-        begun = time.monotonic()
         assert daemon.wait(30) == 0
-    assert time.monotonic() - begun < 30
 
 
 def test_check_tells_of_folders_that_cannot_be_written(office: Office) -> None:
@@ -213,6 +212,109 @@ def test_check_warns_of_a_password_file_that_others_may_read(office: Office) -> 
         said = f"提示：密码文件 {path} 别的用户也能读或写（权限 {mode:o}）：请运行 chmod 600 {path}"
         assert (ended.code, ended.err.count(said)) == (0, hints), ended.err
         assert "geheim" not in ended.out + ended.err
+
+
+def test_check_asks_for_the_holidays_of_a_year_that_is_not_known_yet(office: Office) -> None:
+    year = (datetime.now(UTC) + timedelta(days=60)).year
+    asks = f"工作日历里还没有 {year} 年的节假日和调休"
+    known = any(day.year == year for day in chinese_calendar.holidays)
+    assert (asks in office.run("check", "--offline").err) != known
+    path = office.folder / "mappings" / "calendar.toml"
+    written = path.read_text(encoding="utf-8")
+    path.write_text(written.replace("holidays = []", f"holidays = [{year}-01-01]"), encoding="utf-8")
+    ended = office.run("check", "--offline")
+    assert (ended.code, asks in ended.err) == (0, False)
+
+
+def test_check_warns_of_a_password_file_with_more_than_a_password(office: Office) -> None:
+    office.configure({"support": 'url = "imaps://support@mx.example"\npassword_file = "pw"'}, 'url = "maildir:sent"')
+    for text, hinted in (("geheim", 0), ("geheim\r\n", 0), ("geheim ", 1), (" geheim", 1), ("geheim\nalt\n", 1)):
+        (office.folder / "pw").write_bytes(text.encode())
+        (office.folder / "pw").chmod(0o600)
+        ended = office.run("check", "--offline")
+        assert (ended.code, ended.err.count("里有空格或不止一行")) == (0, hinted), text
+        assert "geheim" not in ended.out + ended.err
+
+
+def test_check_tells_a_fault_once_that_several_meet(office: Office) -> None:
+    people = office.folder / "mappings" / "people.toml"
+    people.write_bytes(people.read_text(encoding="utf-8").encode("gb18030"))
+    ended = office.run("check", "--offline")
+    assert (ended.code, ended.err.count("people.toml")) == (2, 1), ended.err
+    assert "✗ 映射\n✗ 模板：同上\n" in ended.out
+
+
+def test_check_reads_the_store(office: Office) -> None:
+    assert "✓ 数据库：还没有，第一次运行时建立" in office.run("check", "--offline").out
+    office.deliver(report())
+    office.once()
+    assert "✓ 数据库：已收 1 封邮件" in office.run("check", "--offline").out
+    for path in (office.folder / "var").glob("mailflow.db*"):
+        path.write_bytes(b"this is no database at all" * 500)
+    ended = office.run("check", "--offline")
+    assert (ended.code, "✗ 数据库" in ended.out, "从备份恢复" in ended.err) == (1, True, True), ended.err
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("imap://u@{host}:993", "993 端口要写 imaps://"),
+        ("imaps://u@{host}:143", "143 端口要写 imap://"),
+        ("imaps://u@{host}:995", "995 是 POP3 的端口"),
+        ("imaps://u@imap.163.cm", "是否想写 imaps://imap.163.com:993？"),
+        ("imaps://u@imap.exmail.qq.con/客户", "是否想写 imaps://imap.exmail.qq.com:993？"),
+    ],
+)
+def test_check_knows_what_an_address_was_meant_to_be(office: Office, url: str, said: str) -> None:
+    """127.0.0.77 has nobody; the other names are none, so nothing is asked but this machine's resolver."""
+    address = url.format(host="127.0.0.77")
+    office.configure({"support": f'url = "{address}"\npassword_env = "PW"'}, 'url = "maildir:sent"')
+    ended = office.run("check", PW="geheim")
+    assert (ended.code, said in ended.err, "geheim" in ended.err) == (1, True, False), ended.err
+
+
+def test_check_rings_when_it_is_asked_to(office: Office) -> None:
+    config = office.folder / "config.toml"
+    plain = config.read_text(encoding="utf-8")
+    assert "没有写 [alarm]" in office.run("check", "--offline").err
+    heard = office.folder / "heard"
+    config.write_text(plain + f"""[alarm]\ncommand = ["tee", "{heard}"]\n""", encoding="utf-8")
+    ended = office.run("check", "--offline")
+    assert (ended.code, heard.exists()) == (0, False), "not without being asked"
+    ended = office.run("check", "--offline", "--alarm")
+    assert (ended.code, "✓ 警报：试验的警报已送出" in ended.out) == (0, True), ended.err
+    assert "这是试验" in heard.read_text(encoding="utf-8")
+    for program, said in (("/no/such/program", "没有 /no/such/program 这个程序"), ("false", "警报没有送到")):
+        config.write_text(plain + f'[alarm]\ncommand = ["{program}"]\n', encoding="utf-8")
+        ended = office.run("check", "--offline", "--alarm")
+        assert (ended.code, said in ended.err) == (1, True), ended.err
+
+
+def test_a_workbook_is_known_without_its_ending(office: Office) -> None:
+    office.once()
+    ended = office.run("workbook", "reset", "待确认")
+    assert (ended.code, "旧文件已改名为 待确认.旧-" in ended.out) == (0, True), ended.err
+
+
+def test_a_narrow_terminal_gets_rows_and_no_scraps_of_words(office: Office) -> None:
+    office.deliver(complaint(verified=False))
+    office.once()
+    asked = {"COLUMNS": "60", "TERM": "dumb"}
+    control, terminal = os.openpty()
+    with os.fdopen(terminal, "w") as out:
+        child = office.start("list", "held", stdout=out, env=asked)
+        _, err = child.communicate(timeout=60)
+    assert (child.returncode, err) == (0, "")
+    shown = os.read(control, 1 << 16).decode()
+    os.close(control)
+    assert "编号：1\r\n类型：投诉\r\n状态：未决\r\n" in shown
+    assert "编号  类型  状态" in office.run("list", "held").out
+
+
+def test_a_data_folder_that_cannot_be_used_now_is_tried_again_by_the_service_manager(office: Office) -> None:
+    (office.folder / "var").write_bytes(b"")
+    ended = office.run("run")
+    assert (ended.code, "数据目录" in ended.err, "Traceback" in ended.err) == (1, True, False), ended.err
 
 
 def test_help_loads_nothing_heavy() -> None:

@@ -5,16 +5,23 @@ The way out and the store are real; the folder of sent mail is filled when the c
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mailflow import outbox
-from mailflow.errors import MailflowError, TransientError
+from mailflow.core.mapping import Mapping
+from mailflow.core.people import Roster
+from mailflow.core.providers import GENERIC
+from mailflow.errors import AuthError, BrakedError, MailflowError, TransientError, UserError
+from mailflow.notices.compose import compose
 from mailflow.notices.samples import SAMPLES
 from mailflow.store import Store
 from mailflow.transports.base import Refusal, Sender
@@ -22,7 +29,7 @@ from mailflow.transports.copied import CopyingSender
 from mailflow.transports.smtp import SmtpSender
 from mailflow.transports.wire import Timeouts
 from tests.faults.office import SUPPORT
-from tests.policies.office import MAPPING, at
+from tests.policies.office import GONE, MAPPING, at
 from tests.servers.smtp import SmtpServer
 from tests.store import samples
 from tests.stories.forks import ROOT
@@ -96,8 +103,8 @@ class Desk:
     store: Store
     server: SmtpServer
 
-    def deliver(self, sender: Sender, minutes: float = 0) -> None:
-        post = outbox.Post(sender, f"助手 <{SUPPORT}>", SUPPORT, TEMPLATES, MAPPING)
+    def deliver(self, sender: Sender, minutes: float = 0, mapping: Mapping = MAPPING) -> None:
+        post = outbox.Post(sender, f"助手 <{SUPPORT}>", SUPPORT, TEMPLATES, mapping)
         with suppress(KilledError, MailflowError):
             outbox.deliver(self.store, post, NOON + timedelta(minutes=minutes))
 
@@ -270,3 +277,299 @@ def test_what_some_have_had_is_remembered_through_kills_and_lost_answers(desk: D
         desk.deliver(sender, minutes)
     sender.close()
     assert (desk.state(), desk.got) == ("sent", [[LISI, OTHER], [BOSS], [BOSS]])
+
+
+@pytest.mark.parametrize("late", [BOSS, LISI], ids=["copy", "recipient"])
+def test_who_was_put_off_when_the_answer_was_lost_gets_it_though_it_stands_in_sent(desk: Desk, late: str) -> None:
+    smtp = copied(desk)
+    folder = Folder(desk.server, 0)
+    sender = CopyingSender(smtp, folder, saves=True)
+    desk.server.faults.rcpt = {late: "452 4.2.2 mailbox full"}
+    desk.server.faults.abort_after_data = 1
+    desk.deliver(sender)
+    others = [one for one in (LISI, BOSS, OTHER) if one != late]
+    assert (desk.state(), desk.got) == ("unclear", [others])
+    desk.server.faults.rcpt = {}
+    for minutes in (5, 6):
+        desk.deliver(sender, minutes)
+    sender.close()
+    assert (desk.state(), desk.got) == ("sent", [others, [late]])
+
+
+def test_a_copy_that_was_put_off_and_then_taken_is_not_sent_again(desk: Desk) -> None:
+    smtp = copied(desk)
+    folder = Folder(desk.server, None)
+    sender = CopyingSender(smtp, folder, saves=True)
+    desk.server.faults.rcpt = {BOSS: "452 4.2.2 mailbox full"}
+    desk.server.faults.abort_after_data = 2
+    desk.deliver(sender)
+    desk.server.faults.rcpt = {}
+    for minutes in (5, 6):
+        desk.deliver(sender, minutes)
+    assert (desk.state(), desk.got) == ("unclear", [[LISI, OTHER], [LISI, BOSS, OTHER]])
+    folder.after, folder.now = 0, NOON + timedelta(minutes=20)
+    desk.deliver(sender, 20)
+    sender.close()
+    assert (desk.state(), len(desk.got)) == ("sent", 2)
+
+
+def test_who_was_refused_when_the_answer_was_lost_ends_it(desk: Desk) -> None:
+    sender = copied(desk)
+    desk.server.faults.rcpt = {LISI: "550 5.1.1 no such user"}
+    desk.server.faults.abort_after_data = 1
+    for minutes in (0, 5, 60):
+        desk.deliver(sender, minutes)
+    sender.close()
+    assert (desk.state(), desk.got) == ("refused", [[BOSS, OTHER]])
+
+
+def test_who_has_had_it_gets_no_second_one_at_another_address(desk: Desk) -> None:
+    sender = copied(desk)
+    desk.server.faults.rcpt = {BOSS: "452 4.2.2 mailbox full"}
+    desk.deliver(sender)
+    desk.server.faults.rcpt = {}
+    moved = Roster(
+        tuple(
+            replace(person, addresses=("li.si@tech.example",)) if LISI in person.addresses else person
+            for person in MAPPING.roster
+        )
+    )
+    desk.deliver(sender, 10, MAPPING.model_copy(update={"roster": moved}))
+    sender.close()
+    assert (desk.state(), desk.got) == ("sent", [[LISI, OTHER], [BOSS]])
+
+
+def test_nobody_waits_for_a_copy_to_somebody_who_has_left(desk: Desk) -> None:
+    sender = copied(desk)
+    desk.server.faults.rcpt = {BOSS: "452 4.2.2 mailbox full"}
+    desk.deliver(sender)
+    assert desk.state() == "pending"
+    without = Roster(tuple(person for person in MAPPING.roster if BOSS not in person.addresses))
+    desk.deliver(sender, 10, MAPPING.model_copy(update={"roster": without}))
+    sender.close()
+    assert (desk.state(), desk.got) == ("sent", [[LISI, OTHER]])
+
+
+def test_only_lost_answers_count_when_a_notice_is_given_up(desk: Desk) -> None:
+    """What was put off often enough is looked up all the same, and sent again."""
+    folder = Folder(desk.server, None)
+    sender = CopyingSender(SmtpSender("127.0.0.1", desk.server.port, "plain", timeouts=QUICK), folder, saves=True)
+    desk.server.faults.rcpt = {LISI: "452 4.2.2 mailbox full"}
+    for day in range(6):
+        desk.deliver(sender, day * 1440)
+    desk.server.faults.rcpt = {}
+    desk.server.faults.abort_after_data = 1
+    for day in (7, 8):
+        desk.deliver(sender, day * 1440)
+    sender.close()
+    assert (desk.state(), desk.got) == ("sent", [[LISI], [LISI]])
+
+
+def test_a_process_that_dies_each_time_does_not_make_a_loop_of_us(desk: Desk) -> None:
+    sender = SmtpSender("127.0.0.1", desk.server.port, "plain", timeouts=QUICK)
+    for minutes in range(10):
+        desk.deliver(KilledSender(sender, before=False), minutes)
+    sender.close()
+    assert (desk.state(), desk.got) == ("unclear", [[LISI]] * outbox.MOST_REPEATS)
+
+
+@dataclass
+class BuggySender(KilledSender):
+    """Hands the message over, and then fails as no sender should."""
+
+    sender: Sender
+    before: bool = False
+    failure: Exception = field(default_factory=ZeroDivisionError)
+
+    def __post_init__(self) -> None:
+        self.finds_late = self.sender.finds_late
+
+    def send(self, message: bytes, envelope_from: str, recipients: Sequence[str]) -> tuple[Refusal, ...]:
+        if not self.before:
+            self.sender.send(message, envelope_from, recipients)
+        if LISI in recipients:
+            raise self.failure
+        return ()
+
+
+def test_a_bug_in_sending_one_notice_stops_no_other_and_is_no_loop(desk: Desk) -> None:
+    with desk.store.write() as tx:
+        tx.put([replace(NOTICE, matter="complaint:2", person="周九", to=BOSS, due=NOON + timedelta(seconds=1))])
+    sender = BuggySender(SmtpSender("127.0.0.1", desk.server.port, "plain", timeouts=QUICK))
+    for minutes in (0, *range(1, 200)):
+        with suppress(ZeroDivisionError):
+            desk.deliver(sender, minutes)
+    sender.close()
+    assert Counter(map(tuple, desk.got)) == {(LISI,): outbox.MOST_REPEATS, (BOSS,): 1}
+    with desk.store.read() as reader:
+        states = {row.to: (row.state, "ZeroDivisionError" in (row.error or "")) for row in reader.outbox()}
+    assert states == {LISI: ("unclear", True), BOSS: ("sent", False)}
+
+
+def test_a_bug_in_composing_one_notice_stops_no_other(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    with desk.store.write() as tx:
+        tx.put([replace(NOTICE, matter="complaint:2", person="周九", to=BOSS)])
+
+    def composed(*args: Any, to: str, **kwargs: Any) -> bytes:
+        if to == LISI:
+            raise ZeroDivisionError
+        return compose(*args, to=to, **kwargs)
+
+    monkeypatch.setattr(outbox, "compose", composed)
+    smtp = SmtpSender("127.0.0.1", desk.server.port, "plain", timeouts=QUICK)
+    desk.deliver(smtp)
+    with desk.store.read() as reader:
+        states = {row.to: (row.state, "程序出错" in (row.error or "")) for row in reader.outbox()}
+    assert states == {LISI: ("pending", True), BOSS: ("sent", False)}
+    monkeypatch.undo()
+    desk.deliver(smtp, 60)
+    smtp.close()
+    assert sorted(desk.got) == [[LISI], [BOSS]]
+
+
+class BusySender:
+    """Takes a message, or puts it off and says for how many seconds."""
+
+    per_minute = 0
+    finds_late = False
+
+    def __init__(self, *answers: float | None) -> None:
+        self.answers, self.tried = list(answers), 0
+
+    def send(self, message: bytes, envelope_from: str, recipients: Sequence[str]) -> tuple[Refusal, ...]:
+        self.tried += 1
+        if (wish := self.answers.pop(0)) is not None:
+            raise TransientError("451 later", retry_after=wish)
+        return ()
+
+    def find(self, message_id: str) -> bool | None:
+        return None
+
+    def check(self) -> str:
+        return "好。"
+
+    def close(self) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("answers", "tried", "left_alone"),
+    [
+        ((0, 0, 0, 0, 0), outbox.IN_A_ROW, True),
+        ((0, 0, None, 0, 0), 5, False),
+        ((None, 600, None, None, None), 2, True),
+    ],
+    ids=["three in a row", "two in a row", "it says when"],
+)
+def test_a_server_that_puts_off_one_after_the_other_is_left_alone(
+    desk: Desk, answers: tuple[float | None, ...], tried: int, left_alone: bool
+) -> None:
+    with desk.store.write() as tx:
+        tx.put([replace(NOTICE, matter=f"complaint:{number}") for number in range(1, 6)])
+    sender = BusySender(*answers)
+    post = outbox.Post(sender, f"助手 <{SUPPORT}>", SUPPORT, TEMPLATES, MAPPING)
+    with pytest.raises(TransientError, match="451") if left_alone else nullcontext():
+        outbox.deliver(desk.store, post, NOON)
+    assert sender.tried == tried
+    with desk.store.read() as reader:
+        states = Counter(row.state for row in reader.outbox())
+    assert states == Counter("sent" if one is None else "pending" for one in (*answers[:tried], *[0] * (5 - tried)))
+
+
+def test_no_copy_goes_to_who_has_left_or_was_never_there(desk: Desk) -> None:
+    with desk.store.write() as tx:
+        tx.put([replace(NOTICE, cc=(BOSS, GONE, "stranger@outside.example"))])
+    smtp = SmtpSender("127.0.0.1", desk.server.port, "plain", timeouts=QUICK)
+    desk.deliver(smtp)
+    smtp.close()
+    (sent,) = desk.server.messages
+    assert sent.recipients == [LISI, BOSS]
+    head = sent.raw.partition(b"\r\n\r\n")[0]
+    assert f"\r\nCc: {BOSS}\r\n".encode() in head
+    assert (GONE.encode() in head, b"stranger" in head) == (False, False)
+
+
+def test_a_notice_that_is_put_off_waits_longer_each_time(desk: Desk) -> None:
+    sender, tried = BusySender(*[0.0] * 100), list[int]()
+    for minute in range(25 * 60):
+        before = sender.tried
+        desk.deliver(sender, minute)
+        tried += [minute] * (sender.tried - before)
+    waits = [after - before for before, after in pairwise(tried)]
+    assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 360, 360]
+
+
+@pytest.mark.parametrize("failure", [UserError("没有密码"), AuthError("没有密码")], ids=["not set up", "refused"])
+def test_a_sender_that_is_not_set_up_costs_no_notice_a_doubt(desk: Desk, failure: Exception) -> None:
+    smtp = SmtpSender("127.0.0.1", desk.server.port, "plain", timeouts=QUICK)
+    desk.deliver(BuggySender(smtp, before=True, failure=failure))
+    with desk.store.read() as reader:
+        (row,) = reader.outbox()
+    assert (row.state, row.doubts, row.error) == ("pending", 0, "没有密码")
+    desk.deliver(smtp, 10)
+    smtp.close()
+    assert (desk.state(), desk.got) == ("sent", [[LISI]])
+
+
+# -- a clock that was wrong, and is put back -------------------------------------------------------------------------
+
+YEAR = 365 * 1440
+
+
+def test_a_notice_that_was_put_off_in_a_wrong_year_goes(desk: Desk) -> None:
+    sender = SmtpSender("127.0.0.1", desk.server.port, "plain", timeouts=QUICK)
+    desk.server.faults.rcpt = {LISI: "452 4.2.2 mailbox full"}
+    desk.deliver(sender, YEAR)
+    desk.server.faults.rcpt = {}
+    desk.deliver(sender, 5)
+    sender.close()
+    assert (desk.state(), desk.got) == ("sent", [[LISI]])
+
+
+def test_a_notice_whose_answer_was_lost_in_a_wrong_year_is_looked_up(desk: Desk) -> None:
+    sender = SmtpSender("127.0.0.1", desk.server.port, "plain", timeouts=QUICK)
+    desk.server.faults.abort_after_data = 1
+    desk.deliver(sender, YEAR)
+    desk.deliver(sender, YEAR - 1)
+    assert desk.state() == "unclear", "a minute back is no wrong clock"
+    desk.deliver(sender, 5)
+    sender.close()
+    assert (desk.state(), desk.got) == ("sent", [[LISI], [LISI]])
+
+
+@dataclass
+class Limited:
+    """A server that takes two messages in a minute, and a limit of three an hour."""
+
+    desk: Desk
+    waits: list[float] = field(default_factory=list)
+
+    def deliver(self, minutes: float, matter: int, *, send_all: bool = False) -> int:
+        """One notice more falls due. Returns how many have gone until now."""
+        slow = GENERIC.model_copy(update={"per_minute": 2})
+        sender = SmtpSender("127.0.0.1", self.desk.server.port, "plain", timeouts=QUICK, provider=slow)
+        few = MAPPING.reminders.model_copy(update={"messages_per_hour": 3})
+        mapping = MAPPING.model_copy(update={"reminders": few})
+        post = outbox.Post(sender, f"助手 <{SUPPORT}>", SUPPORT, TEMPLATES, mapping)
+        with self.desk.store.write() as tx:
+            tx.put([replace(NOTICE, matter=f"complaint:{matter}")])
+        now = NOON + timedelta(minutes=minutes)
+        with closing(sender):
+            outbox.deliver(self.desk.store, post, now, wait=self.waits.append, send_all=send_all)
+        return len(self.desk.got)
+
+
+@pytest.mark.parametrize("ahead", [20, YEAR])
+def test_what_went_while_the_clock_was_wrong_neither_brakes_nor_paces_for_long(desk: Desk, ahead: int) -> None:
+    limited = Limited(desk)
+    assert limited.deliver(ahead, 2) == 2
+    assert limited.deliver(0, 3) == 3
+    assert sum(limited.waits) <= 60
+    assert limited.deliver(120, 4) == 4
+
+
+def test_that_a_person_let_go_in_a_wrong_year_lets_no_flood_go(desk: Desk) -> None:
+    limited = Limited(desk)
+    assert limited.deliver(YEAR, 2, send_all=True) == 2
+    assert [limited.deliver(minutes, 3 + minutes) for minutes in (0, 5, 10)] == [3, 4, 5]
+    with pytest.raises(BrakedError):
+        limited.deliver(15, 30)

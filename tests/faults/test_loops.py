@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from mailflow import intake, outbox
-from mailflow.app import App
+from mailflow.app import App, source_of
 from mailflow.errors import BrakedError
 from mailflow.transports.base import Sender
 from tests.faults.office import MX, SUPPORT, Office, unfinished_report
@@ -43,7 +43,7 @@ class Loop:
             self.office.deliver(raw, when=now)
         (box,) = self.app.config.mailboxes
         mailbox = self.app.mailbox(box)
-        intake.take_in(self.app.store, mailbox, box.after)
+        intake.take_in(self.app.store, mailbox, source_of(box))
         mailbox.close()
         before = len(self.server.messages)
         outbox.deliver(self.app.store, self.app.post(self.sender, self.app.in_force()), now)
@@ -190,7 +190,7 @@ def test_a_server_that_takes_only_so_many_in_a_minute_is_not_sent_more(tmp_path:
             for _ in range(count):
                 loop.office.deliver(unfinished_report(), when=START)
             (box,) = loop.app.config.mailboxes
-            intake.take_in(loop.app.store, loop.app.mailbox(box), box.after)
+            intake.take_in(loop.app.store, loop.app.mailbox(box), source_of(box))
 
         take_in(5)
         send(START, waits.append)

@@ -111,9 +111,9 @@ def test_3_every_mail_taken_in_ends_in_exactly_one_named_disposition(stage: Stag
 
 SENDS = {
     "outbox.py": "the way out of every notice",
-    "smtp.py": "smtplib itself",
+    "sender.py": "smtplib itself, in transports/smtp/",
     "copied.py": "a sender that hands on to a sender",
-    "graph.py": "httpx sends each request; mail goes only where GraphSender says",
+    "web.py": "httpx sends each request; mail goes only where GraphSender says",
     "alarm.py": "no notice: it goes to whoever runs the machine, past the very parts that it is about",
 }
 """Who calls `send`, and why."""

@@ -105,6 +105,7 @@ def test_3_a_mail_without_a_byte_is_named_and_is_no_lasting_failure(tmp_path: Pa
         for _ in range(2):
             ended = once(office)
             assert (ended.code, "1 封邮件读不出来，下次再试：2" in ended.err) == (1, True), ended.err
+            assert office.status()["daemon"]["parts"]["read:support"]["state"] == "failed"
         ended = once(office)
         assert (ended.code, ended.err) == (0, "")
         (empty,) = [row for row in office.rows("mails") if row["kind"] is None]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mailflow import explain, intake, rebuild
-from mailflow.app import App
+from mailflow.app import App, source_of
 from mailflow.core.facts import MailFact, Signature, Signatures
 from mailflow.core.records import Complaint, Mail
 from mailflow.explain.sources import Source
@@ -118,8 +118,8 @@ def test_a_checker_that_fails_stops_no_mail(app: App, names: NameServer, key: Ke
 
     app.take_mapping(NOW)
     (app.config.main.data.parent / "inbox" / "new" / "1").write_bytes(COMPLAINT)
-    mailbox = app.mailbox(app.config.mailboxes[0])
-    assert intake.take_in(app.store, mailbox, "leave", checker=Broken()) == {"held": 1}
+    (box,) = app.config.mailboxes
+    assert intake.take_in(app.store, app.mailbox(box), source_of(box), checker=Broken()) == {"held": 1}
     assert states(app) == ["held"]
 
 

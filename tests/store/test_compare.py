@@ -22,6 +22,11 @@ def pair(sqlite_store: Store) -> Iterator[tuple[Store, Store]]:
         yield sqlite_store, other
 
 
+def differences(left: Store, right: Store) -> list[str]:
+    with left.read() as one, right.read() as other:
+        return compare(one, other)
+
+
 def put(store: Store, *rows: Row) -> None:
     with store.write() as writer:
         writer.put(rows)
@@ -33,21 +38,21 @@ def test_the_same_rows_put_in_any_order_are_equal(pair: tuple[Store, Store]) -> 
     put(left, *rows)
     for row in reversed(rows):
         put(right, row)
-    assert compare(left, right) == []
+    assert differences(left, right) == []
 
 
 @pytest.mark.postgres
 def test_sqlite_and_postgresql_are_equal(sqlite_store: Store, postgres_store: Store) -> None:
     for store in (sqlite_store, postgres_store):
         put(store, *samples.everything(), *(samples.project(name) for name in "bBaZ_-é星北"))
-    assert compare(sqlite_store, postgres_store) == []
+    assert differences(sqlite_store, postgres_store) == []
 
 
 def test_a_field_that_differs_is_named_with_both_values(pair: tuple[Store, Store]) -> None:
     left, right = pair
     put(left, samples.project("星河"), samples.complaint("C1"))
     put(right, samples.project("星河"), replace(samples.complaint("C1"), state="held", reason="不确定"))
-    assert compare(left, right) == [
+    assert differences(left, right) == [
         '投诉 C1：reason 左边是 "正文点名"，右边是 "不确定"',
         '投诉 C1：state 左边是 "counted"，右边是 "held"',
     ]
@@ -59,16 +64,16 @@ def test_a_row_on_one_side_only_is_named_whatever_its_kind(pair: tuple[Store, St
     rows = [row for row in samples.everything() if isinstance(row, kind)]
     put(left, *rows)
     put(right, *rows[1:])
-    (line,) = compare(left, right)
+    (line,) = differences(left, right)
     assert line.endswith(f" {rows[0].key}：只在左边有")
-    assert compare(right, left) == [line.replace("左", "右")]
+    assert differences(right, left) == [line.replace("左", "右")]
 
 
 def test_rows_on_either_side_keep_in_step(pair: tuple[Store, Store]) -> None:
     left, right = pair
     put(left, *(samples.project(name) for name in "aceg"))
     put(right, *(samples.project(name) for name in "bcdg"))
-    assert [line.split()[1] for line in compare(left, right)] == [
+    assert [line.split()[1] for line in differences(left, right)] == [
         "a：只在左边有", "b：只在右边有", "d：只在右边有", "e：只在左边有",
     ]  # fmt: skip
 
@@ -79,13 +84,13 @@ def test_a_wrong_index_column_is_told(pair: tuple[Store, Store]) -> None:
         put(store, samples.case("K1"))
     with right._engine.begin() as connection:
         connection.exec_driver_sql("UPDATE b_case SET f_state = 'solved'")
-    assert compare(left, right) == ['事项 K1：索引列 f_state 左边是 "open"，右边是 "solved"']
+    assert differences(left, right) == ['事项 K1：索引列 f_state 左边是 "open"，右边是 "solved"']
 
 
 def test_more_than_anybody_reads_is_cut(pair: tuple[Store, Store]) -> None:
     left, right = pair
     put(left, *(samples.mail(n) for n in range(LIMIT + 5)))
-    lines = compare(left, right)
+    lines = differences(left, right)
     assert len(lines) == LIMIT + 1
     assert "更多差异" in lines[-1]
 

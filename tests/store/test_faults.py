@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg.errors
@@ -11,9 +12,11 @@ import pytest
 import sqlalchemy.exc
 from sqlalchemy import event
 
+from mailflow.core.records import Mail
 from mailflow.errors import MailflowError, PermanentError, TransientError, UserError
-from mailflow.store import Store, engine
+from mailflow.store import Reader, Store, engine
 from tests.store.children import run, start
+from tests.store.samples import NOON
 from tests.store.test_store import take
 
 BULK = random.Random(3).randbytes(100_000)
@@ -129,3 +132,75 @@ def test_every_error_of_sqlalchemy_is_translated() -> None:
         error = made(kind)
         with pytest.raises(MailflowError), engine.translated():
             raise error
+
+
+def _cut(store: Store) -> None:
+    """Ends all connections to the store's database, as a restart of the server does."""
+    engine_ = sqlalchemy.create_engine(store._engine.url)
+    with engine_.connect() as connection:
+        others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> "
+        connection.exec_driver_sql(f"{others} pg_backend_pid()")
+    engine_.dispose()
+
+
+QUESTIONS: dict[str, Callable[[Reader], object]] = {
+    "a fact": lambda reader: reader.fact(1),
+    "the book": lambda reader: reader.book.find(Mail, matter="x"),
+}
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("asked", QUESTIONS)
+def test_a_connection_that_is_cut_is_passing_and_commits_nothing(postgres_store: Store, asked: str) -> None:
+    take(postgres_store, "1")
+    with pytest.raises(TransientError, match="连不上"), postgres_store.write() as tx:  # noqa: PT012  # at its end, too
+        tx.add_mail("support", "INBOX", "7", "2", NOON, b"lost")
+        _cut(postgres_store)
+        QUESTIONS[asked](tx)
+    with pytest.raises(TransientError, match="连不上"), postgres_store.read() as reader:  # noqa: PT012
+        _cut(postgres_store)
+        QUESTIONS[asked](reader)
+    with pytest.raises(TransientError, match="连不上"), postgres_store.write() as tx:  # noqa: PT012
+        tx.add_mail("support", "INBOX", "7", "2", NOON, b"lost")
+        tx.flush()
+        _cut(postgres_store)  # and then it is to be committed
+    with postgres_store.read() as reader:
+        assert reader.count_mails() == {"support": 1}
+    assert None not in take(postgres_store, "2")
+
+
+@pytest.mark.postgres
+def test_a_postgresql_that_others_keep_busy_is_passing(postgres_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "BUSY_SECONDS", 0.2)
+    other = Store.open(postgres_store.url, postgres_store.data)
+    with postgres_store.write(), pytest.raises(TransientError, match="占用"):
+        take(other, "1")
+    assert None not in take(other, "1")
+    other.close()
+
+
+@pytest.mark.postgres
+def test_a_server_that_says_nothing_is_not_waited_for_for_hours(postgres_url: str, tmp_path: Path) -> None:
+    said: dict[str, dict[str, str]] = {}
+    for url in (postgres_url, f"{postgres_url}&connect_timeout=3&keepalives_idle=7"):
+        store = Store.open(url, tmp_path)
+        with store._engine.connect() as connection:
+            driver = connection.connection.driver_connection
+            assert isinstance(driver, psycopg.Connection)
+            said[url] = driver.info.get_parameters()
+        store.close()
+    ours, theirs = said.values()
+    assert [ours[name] for name in ("connect_timeout", "keepalives_idle", "tcp_user_timeout")] == ["15", "60", "120000"]
+    assert (theirs["connect_timeout"], theirs["keepalives_idle"], theirs["keepalives_count"]) == ("3", "7", "4")
+
+
+def test_the_log_of_a_large_transaction_does_not_stay(sqlite_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "_WAL_BYTES", 100_000)
+    store = Store.open(None, sqlite_store.data)
+    take(store, *map(str, range(60)), raw=BULK)
+    log = store.data / "mailflow.db-wal"
+    assert log.stat().st_size > 2_000_000
+    for number in range(3):
+        take(store, f"small{number}")
+    assert log.stat().st_size <= 100_000
+    store.close()

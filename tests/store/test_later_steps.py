@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from mailflow.core.facts import CellChange, Chain, MailFact, Signature, Signatures
 from mailflow.core.records import Bounce, CellNote, Correspondent, SheetNote
 from mailflow.store import Store, migrations, schema
+from mailflow.store.rows import stamp
 from tests.store.samples import NOON, everything
 
 FOUND = Signatures(
@@ -86,3 +88,53 @@ def test_what_was_found_of_signatures_comes_back_as_it_was(store: Store) -> None
         facts = [fact for fact in reader.facts() if isinstance(fact, MailFact)]
         assert [fact.signatures for fact in facts] == [FOUND, None, Signatures()]
         assert [reader.signatures(fact.digest) for fact in facts] == [FOUND, None, Signatures()]
+
+
+OLD_OUTBOX = (
+    (
+        "put off",
+        "pending",
+        2,
+        "已送达 li@corp.example wang@corp.example；拒收 x@corp.example；zhou@corp.example：452",
+    ),
+    ("killed", "sending", 2, "已送达 li@corp.example；452"),
+    ("unclear", "unclear", 5, "已送达 li@corp.example；没有说收下还是拒绝"),
+    ("never answered", "unclear", 5, "没有说收下还是拒绝"),
+    ("template", "pending", 9, "模板有误"),
+    ("new", "pending", 0, None),
+    ("sent", "sent", 1, "拒收 x@corp.example；"),
+)
+"""What an older release wrote: key, state, attempts, error."""
+
+
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def test_who_has_had_a_notice_stands_in_a_column_of_its_own(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    url = request.getfixturevalue("postgres_url") if kind == "postgres" else None
+    with monkeypatch.context() as patch:
+        patch.setattr(schema, "STEPS", schema.STEPS[: schema.STEPS.index(migrations.recipients)])
+        old = Store.open(url, tmp_path)
+        with old._engine.begin() as connection:
+            insert = sa.text("INSERT INTO outbox (key, state, due, attempts, error) VALUES (:k, :s, :d, :a, :e)")
+            for key, state, attempts, error in OLD_OUTBOX:
+                values = {"k": key, "s": state, "d": stamp(NOON), "a": attempts, "e": error}
+                connection.execute(insert, values)
+        old.close()
+    newer = Store.open(url, tmp_path)
+    with newer.read() as reader:
+        rows = {row.key: row for row in reader.outbox()}
+    assert {key: row.results for key, row in rows.items() if row.results} == {
+        "put off": {"li@corp.example": "taken", "wang@corp.example": "taken", "x@corp.example": "refused"},
+        "killed": {"li@corp.example": "taken"},
+        "unclear": {"li@corp.example": "taken"},
+    }
+    assert {key: row.doubts for key, row in rows.items() if row.doubts} == {"unclear": 5, "never answered": 5}
+    assert {key: row.error for key, row in rows.items()} == {key: error for key, _, _, error in OLD_OUTBOX}
+    with newer.write() as tx:
+        assert tx.claim("put off", NOON, b"mime")
+        tx.settle("put off", "pending", NOON, "452", NOON, rows["put off"].results | {"zhou@corp.example": "put_off"})
+        row = tx.notice("put off")
+    assert row is not None
+    assert [*row.results.values()] == ["taken", "taken", "refused", "put_off"]
+    newer.close()

@@ -9,10 +9,12 @@ from datetime import timedelta
 
 import pytest
 
-from mailflow.store import OutboxRow, Store
+from mailflow.store import OutboxRow, Result, Store, outbox
+from mailflow.store import reader as questions
 from tests.store import samples
 from tests.store.children import ROOT
 from tests.store.samples import NOON
+from tests.store.test_schema import plan
 
 STATES = ("pending", "sending", "sent", "refused", "unclear")
 WAY: dict[str, tuple[str, ...]] = {
@@ -198,9 +200,10 @@ def test_what_was_handed_over_is_told_by_its_time(store: Store) -> None:
             # The last one could not be made into a message.
             writer.claim(samples.notice(f"m{number}").key, time, b"" if number == 3 else b"mime")
     with store.read() as reader:
-        assert reader.handed_over(NOON) == [times[1], times[2], times[0]]
-        assert reader.handed_over(NOON + timedelta(minutes=3)) == [times[2], times[0]]
-        assert reader.handed_over(LATER) == []
+        assert reader.handed_over(NOON, LATER) == [times[1], times[2], times[0]]
+        assert reader.handed_over(NOON + timedelta(minutes=3), LATER) == [times[2], times[0]]
+        assert reader.handed_over(NOON, NOON + timedelta(minutes=3)) == [times[1], times[2]]
+        assert reader.handed_over(LATER, LATER) == []
 
 
 def test_that_a_person_let_go_is_kept(store: Store) -> None:
@@ -213,3 +216,64 @@ def test_that_a_person_let_go_is_kept(store: Store) -> None:
         writer.clear_derived()
     with store.read() as reader:
         assert reader.released() == LATER
+
+
+def test_what_each_recipient_got_is_kept_until_it_is_told_anew(store: Store) -> None:
+    in_state(store, "sending")
+    results: dict[str, Result] = {"li@corp.example": "taken", "例@例子.example": "put_off"}
+    with store.write() as writer:
+        writer.settle(KEY, "pending", NOON, "452", LATER, results)
+        writer.claim(KEY, LATER, b"mime")
+        writer.settle(KEY, "unclear", LATER)
+    assert (row(store).results, row(store).doubts) == (results, 1)
+    with store.write() as writer:
+        writer.clear_derived()
+        writer.settle(KEY, "sent", LATER, results={"li@corp.example": "taken"})
+    assert (row(store).results, row(store).doubts) == ({"li@corp.example": "taken"}, 1)
+
+
+def test_what_is_due_is_told_by_its_keys_the_longest_due_first(store: Store) -> None:
+    notices = [samples.notice(f"m{n}", due=NOON - timedelta(days=n)) for n in range(4)]
+    late = samples.notice("late", due=NOON + timedelta(days=3))
+    with store.write() as writer:
+        writer.put([*notices, late, samples.notice("wrong")])
+        writer.claim(notices[1].key, NOON, b"")
+        wrong = samples.notice("wrong").key
+        writer.claim(wrong, NOON, b"")
+        writer.settle(wrong, "pending", NOON, "452", NOON + timedelta(days=300))
+    with store.read() as reader:
+        found = reader.due_notices(NOON, NOON + timedelta(hours=6))
+        assert found == [notices[3].key, notices[2].key, notices[0].key, wrong], "no next try is in 300 days"
+        assert [notice and notice.key for notice in map(reader.notice, found)] == found
+        assert reader.notice("nothing") is None
+
+
+def test_what_was_in_doubt_too_often_is_no_longer_asked_about(store: Store) -> None:
+    in_state(store, "pending")
+    for doubts in (1, 2):
+        assert move(store, "claim")
+        assert move(store, "unclear")
+        with store.read() as reader:
+            assert [found.doubts for found in reader.notices_in_doubt(2)] == ([1] if doubts == 1 else [])
+        assert move(store, "pending")
+
+
+DAILY = {
+    "what is due": (outbox._DUE, "outbox_state"),
+    "what is in doubt": (outbox._IN_DOUBT.params(most=5), "outbox_state"),
+    "one": (outbox._ONE, "sqlite_autoindex_outbox_1"),
+    "the last hour's": (outbox._HANDED_OVER, "outbox_claimed"),
+    "the next page": (outbox._NEXT_PAGE, "outbox_due"),
+    "what is to be filed": (questions._FILINGS, "filing_mailbox"),
+    "what came": (questions._ARRIVALS, "fact_time"),
+    "the mapping in force": (questions._MAPPING, "fact_kind"),
+}
+"""What is asked again and again, of tables that grow for years."""
+
+
+@pytest.mark.parametrize("question", DAILY)
+def test_what_is_asked_every_second_never_reads_all_there_is(sqlite_store: Store, question: str) -> None:
+    statement, index = DAILY[question]
+    found = plan(sqlite_store, statement)
+    assert f"INDEX {index}" in found
+    assert "SCAN" not in found.replace("SCALAR", "")

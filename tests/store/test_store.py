@@ -117,7 +117,7 @@ def test_filings_stay_until_done_and_numbers_are_never_given_twice(store: Store)
         for uid in ("1", "2"):
             writer.add_filing("support", "INBOX", "7", uid, "move:已处理")
     with store.write() as writer:
-        first, second = writer.filings()
+        first, second = writer.filings("support")
         assert second == FilingRow(
             id=second.id, mailbox="support", folder="INBOX", uidvalidity="7", uid="2", action="move:已处理"
         )
@@ -125,9 +125,9 @@ def test_filings_stay_until_done_and_numbers_are_never_given_twice(store: Store)
             writer.filing_done(second.id)
     with store.write() as writer:
         writer.add_filing("support", "INBOX", "7", "3", "seen")
-        assert [row.uid for row in writer.filings()] == ["1", "3"]
-        assert second.id not in [row.id for row in writer.filings()]
-        assert first in writer.filings()
+        assert [row.uid for row in writer.filings("support")] == ["1", "3"]
+        assert second.id not in [row.id for row in writer.filings("support")]
+        assert first in writer.filings("support")
 
 
 def test_a_workbook_is_due_until_what_was_wanted_is_published(store: Store) -> None:
@@ -169,7 +169,7 @@ def test_a_transaction_that_fails_leaves_nothing(store: Store) -> None:
         assert list(reader.facts()) == []
         assert reader.book.find(Mail) == []
         assert reader.cursor("support") is None
-        assert (reader.outbox(), reader.filings(), reader.workbooks()) == ([], [], [])
+        assert (reader.outbox(), reader.filings("support"), reader.workbooks()) == ([], [], [])
 
 
 def test_a_reader_sees_one_snapshot_while_another_thread_writes(store: Store) -> None:
