@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from functools import cached_property
 from zoneinfo import ZoneInfo
 
 
@@ -18,7 +19,7 @@ class Calendar:
     opens: time = time(9, 0)
     closes: time = time(18, 0)
 
-    @property
+    @cached_property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.timezone)
 
@@ -31,10 +32,16 @@ class Calendar:
 
     def month(self, instant: datetime) -> str:
         """YYYY-MM of the calendar month in which `instant` lies (domain §4)."""
-        return self.local(instant).strftime("%Y-%m")
+        local = self.local(instant)
+        return f"{local.year:04d}-{local.month:02d}"
 
     def is_working(self, day: date) -> bool:
         return day in self.workdays or (day.weekday() < 5 and day not in self.holidays)
+
+    def knows(self, year: int) -> bool:
+        """Whether any public holiday of `year` is in it. Of other years only Saturdays and Sundays are free: the state
+        announces its holidays and make-up days each November for the year that follows."""
+        return any(day.year == year for day in self.holidays)
 
     def add_working_days(self, day: date, count: int) -> date:
         """The `count`-th working day after `day` (count >= 1)."""

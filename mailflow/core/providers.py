@@ -6,6 +6,7 @@ Nothing here is needed to be right: every switch only tells what CAPABILITY does
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from typing import Annotated, Literal
@@ -104,6 +105,18 @@ def _alike(address: str, host: str) -> tuple[int, bool]:
             break
         same += 1
     return same, address.partition(":")[0].endswith("s")
+
+
+def meant(scheme: str, host: str, providers: Iterable[Provider]) -> str | None:
+    """The usual address of a provider that `host` was probably meant to be: imap.163.cm. None: none is near."""
+    known = (a for p in providers for a in map(_with_port, p.smtp if scheme.startswith("smtp") else p.imap))
+    by_host = {address.partition("://")[2].partition(":")[0]: address for address in known}
+    near = difflib.get_close_matches(host.casefold(), by_host, n=1, cutoff=_NEAR)
+    return by_host[near[0]] if near else None
+
+
+_NEAR = 0.85
+"""imap.163.cm is 0.96 of imap.163.com; imap.sina.com is 0.72 of it."""
 
 
 def provider_of(host: str, providers: Iterable[Provider]) -> Provider:

@@ -56,7 +56,7 @@ class Mail:
     content: str
     """Digest of From, Date, Subject, decoded text and attachments: the same in every copy."""
     resend: str | None
-    """Digest of sender and text, or of sender, subject and text: the same in a re-send."""
+    """Digest of sender, text and what the subject means: the same in a re-send."""
     subject: str
     sender: str
     person: str | None
@@ -110,7 +110,8 @@ class Project:
     verified: bool = True
     """False: the first engineer is not known from authenticated mail: pay never moves by it (promise 10)."""
     first_since: datetime | None = None
-    """When another first engineer took over; None: there was only one. Older complaints are not certain (domain §4)."""
+    """Since when the first engineer is known, or another one took over; None: always. Older complaints are not certain
+    (domain §4)."""
 
     @property
     def key(self) -> str:
@@ -205,6 +206,7 @@ class Complaint:
     complainant: str | None
     """Roster name of the sender."""
     received: datetime
+    """When the server had it first: it, a copy of it, or a mail that it repeats."""
     month: str
     state: Literal["counted", "held", "withdrawn", "dismissed", "duplicate"]
     reason: str
@@ -213,6 +215,8 @@ class Complaint:
     named_by: Literal["body", "first", "decision"] | None = None
     duplicate_of: str | None = None
     """Number of the complaint that a duplicate repeats. What is said about a duplicate is said about that one."""
+    arrived: datetime | None = None
+    """When the server had this very mail, or a copy of it, if that is not `received`."""
 
     @property
     def key(self) -> str:

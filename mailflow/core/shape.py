@@ -95,6 +95,8 @@ def _text(detail: ErrorDetails, path: Path, model: type) -> str:
         return f"{key} 不能是 {detail['input']!r}，可用的值：{context['expected'].replace(' or ', ', ')}"
     if kind.startswith(("date_", "time_")):
         return (_DATE if kind.startswith("date_") else _TIME).format(key=key)
+    if kind == "tuple_type" and isinstance(detail["input"], dict):
+        return f"[{key}] 要写成 [[{key}]]：每个一段，两层方括号"
     return _TEXTS.get(kind, "{key}：" + detail["msg"].replace("{", "{{").replace("}", "}}")).format(key=key, **context)
 
 

@@ -31,6 +31,7 @@ _QUESTION = re.compile("[?？]|[吗么]$")
 _CONTRAST = re.compile("但|不过|可是|然而|除非|如果|假如|前提|只要")
 _DENIAL = re.compile("[不未没无]")
 _NO_OBJECTION = re.compile("(?:无|没有?|不存在)(?:异议|意见|问题|误|疑问)")
+_NOT_DENIED = "(?<![不未没无别勿])(?<!没有)"
 _NONE = re.compile(r"(?:无|没有|没|none|no)\W*", re.IGNORECASE)
 _SENTENCE = re.compile("[。.；;!！\n]")
 _TO = re.compile(r"[\s:：，,\-—]*(?:给|为|到|由|成|至|在)?[\s:：]*")
@@ -59,6 +60,13 @@ def parse_answer(text: str, words: Words, roster: Roster) -> Answer | None:
         if answer or begins or not (_GREETING.fullmatch(line) and _polite(line, _table(words))):
             return answer
     return None
+
+
+def mentions(text: str, words: tuple[str, ...]) -> bool:
+    """Whether `text` says one of `words` anywhere and does not deny it: 报告收到了，撤诉. For asking a person about it:
+    it decides nothing. Never raises."""
+    folded = fold(text[:20_000])
+    return any(re.search(_NOT_DENIED + re.escape(word), folded) for word in filter(None, map(fold, words)))
 
 
 def _polite(greeting: str, table: dict[str, frozenset[str]]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from mailflow.core.people import Person, Roster
+from mailflow.core.text import fold
 
 _BETWEEN = re.compile(r"[\s、，,。.;；:：/／&＆|]+")
 _AND = re.compile("[和与及]")
@@ -28,7 +29,19 @@ def person_named(text: str, roster: Roster) -> Person | None:
         return None
     persons = {people[0].name for people in named}
     # Somebody who only turns up later in the sentence is talked about, not named.
-    return named[0][0] if len(persons) == 1 and _meant(words[0], roster) else None
+    alone = len(persons) == 1 and _meant(words[0], roster) and not _others(words, persons, roster)
+    return named[0][0] if alone else None
+
+
+def _others(words: list[str], persons: set[str], roster: Roster) -> bool:
+    """李四和王五都没有报告: whether a word goes on behind the name of somebody else."""
+    longer = [fold(word) for word in words if not _meant(word, roster)]
+    return any(
+        word.startswith(name)
+        for word in longer
+        for name in roster.names()
+        if len(name) > 1 and persons.isdisjoint(person.name for person in roster.by_name(name))
+    )
 
 
 def names_somebody(text: str, roster: Roster) -> bool:

@@ -29,14 +29,15 @@ def content_digest(
     return _digest(parts)
 
 
-def resend_digest(message: Message, sender: str) -> str:
+def resend_digest(message: Message, sender: str, topic: str | None = None) -> str:
     """SHA-256 by which the same text sent again by the same sender is known, however it is laid out (domain §4).
 
-    `sender` is the address to count as the sender's; prefixes, width, case and white space do not matter.
+    `sender` is the address to count as the sender's, `topic` what the subject means, if that is known; prefixes, width,
+    case and white space do not matter.
     """
     # Not fold: converting a whole text from traditional characters costs as much as reading the mail.
     text = _BLANK.sub("", unicodedata.normalize("NFKC", message.text)).casefold()
-    return _digest([fold(sender), fold(message.bare_subject), text])
+    return _digest([fold(sender), fold(message.bare_subject if topic is None else topic), text])
 
 
 def _digest(parts: Iterable[str]) -> str:

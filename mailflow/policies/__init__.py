@@ -18,8 +18,9 @@ from mailflow.core.findings import Finding
 from mailflow.core.mapping import Mapping
 from mailflow.core.outcome import Outcome
 from mailflow.core.records import Due, Mail, Notice, mail_key
-from mailflow.core.register import Register
+from mailflow.core.register import Register, place_of
 from mailflow.core.steps import Steps, done
+from mailflow.kinds.reading import Reading
 from mailflow.message.model import Hints, Message
 from mailflow.message.thread import branch_of
 from mailflow.policies import (
@@ -114,7 +115,7 @@ def read_in_steps(fact: MailFact, register: Register, mapping: Mapping) -> Steps
     yield
     sender = mail.from_.address if mail.from_ else ""
     # Whichever of their addresses they wrote from (domain §1).
-    resend = message.resend_digest(mail, person.address if person else sender)
+    resend = message.resend_digest(mail, person.address if person else sender, _topic(reading))
     yield
     in_subject = tuple(dict.fromkeys((*mail.case_numbers, *_NUMBER.findall(mail.subject))))
     branch = branch_of(mail.thread_index)
@@ -152,6 +153,18 @@ def read_in_steps(fact: MailFact, register: Register, mapping: Mapping) -> Steps
         findings=(*mail.findings, *standing.findings),
     )
     return letter, mail
+
+
+def _topic(reading: Reading) -> str | None:
+    """What a subject of a kind means: 投诉-ERP项目, 投诉-ERP项目沟通问题 and 【重发】投诉-ERP项目 are one (domain §4).
+
+    By the project as it is written: whether it is registered by then must not make another text of it.
+    """
+    if reading.kind is None:
+        return None
+    person = reading.person or reading.person_text
+    place = place_of(reading.project_text or "")
+    return "-".join((reading.kind, place, person or "", reading.summary or "", reading.text or ""))
 
 
 def expect(book: Answers, letters: Sequence[Letter]) -> None:

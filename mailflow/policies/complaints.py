@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Literal
 
 from mailflow.core.findings import Finding
@@ -16,7 +17,10 @@ from mailflow.policies.grades import regrade
 from mailflow.policies.letter import Letter
 
 CHOICES = ("确认", "指定 姓名", "驳回")
+_REASONS = {"body": "正文写明的工程师", "first": "项目的第一责任售前"}
+"""Why a complaint counts against somebody."""
 LIVE = ("counted", "held")
+OUT = ("withdrawn", "dismissed")
 State = Literal["counted", "held", "withdrawn", "dismissed", "duplicate"]
 NamedBy = Literal["body", "first", "decision"]
 
@@ -25,22 +29,28 @@ def complaint(desk: Desk, letter: Letter) -> Ending:
     """A mail whose subject says 投诉. Counted once, held when anything is uncertain, never guessed."""
     if ending := _follow_up(desk, letter):
         return ending
-    first = _sent_before(desk, letter)
-    if first and first.state in ("withdrawn", "dismissed"):
-        # Said again after it was taken out, or before and only fetched now: that is for a person to tell.
-        return _hold(desk, letter, Finding("resent_after_out", f"与已不计的投诉 {first.number} 相同，是否另算一次？"))
-    target = _doubt(desk, letter) or _target(desk, letter)
+    near = _sent_before(desk, letter)
+    first = next(iter(near), None)
+    if first and first.state in OUT:
+        return _hold(desk, letter, _said_again(first))
+    # Said a third time it is no more certain than before: the second lies before the manager.
+    out = next((c for c in near if c.state in OUT), None)
+    target = _doubt(desk, letter) or (_said_again(out) if out else _target(desk, letter))
     if first and (first.state == "counted" or isinstance(target, Finding)):
-        return _duplicate(desk, letter, first)
+        return _duplicate(desk, letter, first, target)
     if isinstance(target, Finding):
         return _hold(desk, letter, target)
-    reason = "正文写明的工程师" if target.named_by == "body" else "项目的第一责任售前"
-    record = _record(desk, letter, "counted", reason, target.person.name, target.named_by)
+    record = _record(desk, letter, "counted", _REASONS[target.named_by], target.person.name, target.named_by)
     desk.put(record)
     if first:
         _supersede(desk, first, record)
     count(desk, record, target.person, letter)
     return Ending("recorded", record.matter)
+
+
+def _said_again(out: Complaint) -> Finding:
+    """After it was taken out, or before and only fetched now: that is for a person to tell."""
+    return Finding("resent_after_out", f"与已不计的投诉 {out.number} 相同，是否另算一次？")
 
 
 def count(desk: Desk, record: Complaint, engineer: Person, letter: Letter | None) -> None:
@@ -85,14 +95,35 @@ def assign(desk: Desk, record: Complaint, engineer: Person, by: str, line: str, 
         record, state="counted", engineer=engineer.name, reason=f"{by}决定：{line}", named_by="decision",
         project=project.name if project else record.project, duplicate_of=None,
     )  # fmt: skip
+    # Not `line`: it names whom the complaint now counts against (promise 10).
+    _reassign(desk, record, changed, engineer, f"{by}决定改派", letter)
+
+
+def _reassign(
+    desk: Desk, record: Complaint, changed: Complaint, engineer: Person, why: str, letter: Letter | None
+) -> None:
+    """`record` is `changed`, and what repeats it goes with it; whom it counted against is told `why`."""
     repeats = [c for c in desk.book.find(Complaint, resend=record.resend) if c.duplicate_of == record.number]
     desk.put(changed, *(replace(c, engineer=engineer.name) for c in repeats))
     _close_held(desk, record, changed.reason)
     if record.state == "counted" and record.engineer:
-        # Not `line`: it names whom the complaint now counts against (promise 10).
-        _tell_taken_out(desk, record, "已改派", f"{by}决定改派")
-        regrade(desk, record.engineer, f"投诉 {record.number} {by}决定改派")
+        _tell_taken_out(desk, record, "已改派", why)
+        regrade(desk, record.engineer, f"投诉 {record.number} {why}")
     count(desk, changed, engineer, letter)
+
+
+def first_changed(desk: Desk, former: str | None, project: Project) -> None:
+    """Another first engineer since now. The mail that says so may be fetched late: what the server had after it, and
+    was counted against the `former` one, counts against the new one, whatever the order of fetching (domain §4)."""
+    engineer = desk.mapping.roster.get(project.first)
+    if engineer is None or former == engineer.name or not project.verified:
+        return
+    for record in desk.book.find(Complaint, project=project.name):
+        late = record.state == "counted" and record.named_by == "first" and record.received >= desk.now
+        if late and record.engineer == former:
+            reason = f"收到时项目的第一责任售前已是 {engineer.name}"
+            changed = replace(record, engineer=engineer.name, reason=reason)
+            _reassign(desk, record, changed, engineer, "收到时项目的第一责任售前已更换", None)
 
 
 def candidate(desk: Desk, letter: Letter) -> Person | None:
@@ -101,15 +132,36 @@ def candidate(desk: Desk, letter: Letter) -> Person | None:
     return None if isinstance(target, Finding) else target.person
 
 
-def seen_earlier(desk: Desk, record: Complaint, letter: Letter) -> None:
-    """The server had the same complaint before the mail that was fetched first: that is its month (domain §4)."""
-    if letter.received >= record.received or record.state == "duplicate" or _doubt(desk, letter):
-        return
-    earlier = replace(record, received=letter.received, month=desk.mapping.calendar.month(letter.received))
-    desk.put(earlier)
+def seen_earlier(desk: Desk, mail: Mail, letter: Letter) -> None:
+    """The server had a copy of a complaint before the one that was fetched first: that is its month (domain §4)."""
+    for record in desk.book.find(Complaint, mail=mail.key):
+        if letter.received < _arrived(record) and not _doubt(desk, letter):
+            desk.put(replace(record, arrived=letter.received))
+            _move_earlier(desk, record, letter.received)
+            _regroup(desk, record.resend)
+
+
+def _arrived(record: Complaint) -> datetime:
+    return record.arrived or record.received
+
+
+def _move_earlier(desk: Desk, record: Complaint, received: datetime) -> None:
+    """It was on the server at `received` already; `_regroup` sees to those that may be one with others."""
+    record = desk.book.get(Complaint, record.number) or record
+    if received < record.received and record.state != "duplicate" and not _is_grouped(record):
+        desk.put(_at(desk, record, received))
+        _reckon(desk, record, received)
+
+
+def _at(desk: Desk, record: Complaint, received: datetime) -> Complaint:
+    month, arrived = desk.mapping.calendar.month(received), _arrived(record)
+    return replace(record, received=received, month=month, arrived=arrived if arrived != received else None)
+
+
+def _reckon(desk: Desk, record: Complaint, received: datetime) -> None:
     if record.state == "counted":
-        months.schedule_draft(desk, earlier.month)
-        regrade(desk, record.engineer or "", f"投诉 {record.number} 最早于 {desk.when(letter.received)} 收到")
+        months.schedule_draft(desk, desk.mapping.calendar.month(received))
+        regrade(desk, record.engineer or "", f"投诉 {record.number} 最早于 {desk.when(received)} 收到")
 
 
 def _follow_up(desk: Desk, letter: Letter) -> Ending | None:
@@ -126,7 +178,7 @@ def _follow_up(desk: Desk, letter: Letter) -> Ending | None:
             return Ending.of("discussion", "complaint_follow_up", text, matter=known.matter)
         unknown = Finding("complaint_without_original", "这是投诉的回复或转发，但没有收到过原投诉。")
         return _hold(desk, letter, unknown) if _may_bring(desk, letter) else Ending("discussion", None, (unknown,))
-    if parent is not None and is_about(letter, parent) and _sent_before(desk, letter) is None:
+    if parent is not None and is_about(letter, parent) and not _sent_before(desk, letter):
         text = f"这封邮件接着投诉 {parent.number} 写，是否另算一次？"
         return _hold(desk, letter, Finding("complaint_in_thread", text))
     return None
@@ -188,24 +240,86 @@ def live(desk: Desk, letter: Letter) -> list[Complaint]:
 
 def _latest(desk: Desk, letter: Letter) -> Complaint | None:
     project = letter.reading.project or letter.reading.project_text
-    taken_out = [c for c in desk.book.find(Complaint, project=project) if c.state in ("withdrawn", "dismissed")]
+    taken_out = [c for c in desk.book.find(Complaint, project=project) if c.state in OUT]
     return max((*live(desk, letter), *taken_out), key=lambda c: c.received, default=None)
 
 
-def _sent_before(desk: Desk, letter: Letter) -> Complaint | None:
-    """The same text by the same sender within 24 h (domain §4)."""
+def _sent_before(desk: Desk, letter: Letter) -> list[Complaint]:
+    """The same text by the same sender within 24 h (domain §4): counted ones first, then held, the oldest first."""
     hours = desk.mapping.pay.resend_hours
     found = [c for c in desk.book.find(Complaint, resend=letter.resend) if c.state != "duplicate"]
     near = [c for c in found if desk.within(c.received, letter.received, hours)]
-    return min(near, key=lambda c: (*LIVE, "withdrawn", "dismissed").index(c.state), default=None)
+    return sorted(near, key=lambda c: ((*LIVE, *OUT).index(c.state), c.received))
 
 
-def _duplicate(desk: Desk, letter: Letter, first: Complaint) -> Ending:
-    text = f"{desk.mapping.pay.resend_hours}小时内重发，与投诉 {first.number} 相同，不重复计。"
-    record = replace(_record(desk, letter, "duplicate", text, first.engineer), duplicate_of=first.number)
-    desk.put(record)
-    seen_earlier(desk, first, letter)
-    return Ending.of("duplicate", "resent", text, matter=record.matter)
+def _duplicate(desk: Desk, letter: Letter, first: Complaint, target: Target | Finding) -> Ending:
+    named_by = target.named_by if isinstance(target, Target) else None
+    record = _record(desk, letter, "duplicate", _repeats(desk, first), first.engineer, named_by)
+    desk.put(replace(record, duplicate_of=first.number))
+    if not _doubt(desk, letter):
+        _move_earlier(desk, first, letter.received)
+        _regroup(desk, letter.resend)
+    record = desk.book.get(Complaint, record.number) or record
+    if record.state == "counted":
+        return Ending("recorded", record.matter)
+    return Ending.of("duplicate", "resent", record.reason, matter=record.matter)
+
+
+def _repeats(desk: Desk, first: Complaint) -> str:
+    return f"{desk.mapping.pay.resend_hours}小时内重发，与投诉 {first.number} 相同，不重复计。"
+
+
+def _is_grouped(record: Complaint) -> bool:
+    """Whether it counts by the rules alone: what a person has decided on stays as it is."""
+    return record.state == "counted" and record.named_by != "decision"
+
+
+def _regroup(desk: Desk, resend: str) -> None:
+    """Of the same text by the same sender each counts that comes more than 24 h after the last one that counts: by the
+    server's times, whatever the order of fetching (domain §4)."""
+    found = desk.book.find(Complaint, resend=resend)
+    firsts = {c.number for c in found if _is_grouped(c)}
+    # A repeat of which nobody can tell that it would count (`named_by`) is never one that counts.
+    rows = [c for c in found if c.number in firsts or (c.duplicate_of in firsts and c.named_by)]
+    changes: list[tuple[Complaint, Complaint]] = []
+    for group in _groups(desk, sorted(rows, key=lambda c: (_arrived(c), c.number))):
+        first = next((c for c in group if c.number in firsts), group[0])
+        counted = replace(first, state="counted", duplicate_of=None)
+        changes.append((first, _at(desk, counted, _arrived(group[0]))))
+        others = (c for c in group if c.number != first.number)
+        changes += ((c, replace(c, state="duplicate", duplicate_of=first.number)) for c in others)
+    changes = [(old, new) for old, new in changes if old != new]
+    desk.put(*(new for _, new in changes))
+    for old, new in changes:
+        _regrouped(desk, old, new)
+
+
+def _groups(desk: Desk, rows: list[Complaint]) -> list[list[Complaint]]:
+    """`rows`, the earliest first: each group is what came within the hours after the first of it."""
+    groups: list[list[Complaint]] = []
+    for row in rows:
+        if groups and desk.within(_arrived(groups[-1][0]), _arrived(row), desk.mapping.pay.resend_hours):
+            groups[-1].append(row)
+        else:
+            groups.append([row])
+    return groups
+
+
+def _regrouped(desk: Desk, old: Complaint, new: Complaint) -> None:
+    """What follows from its being found to count, or not to, or to have been there earlier."""
+    engineer = desk.mapping.roster.get(new.engineer)
+    if old.state == new.state:
+        _reckon(desk, new, new.received)
+    elif new.state == "counted" and engineer is not None:
+        desk.put(replace(new, reason=_REASONS[new.named_by or "first"]))
+        desk.end_mail(new.mail, "recorded", new.matter)
+        count(desk, new, engineer, None)
+    elif first := desk.book.get(Complaint, new.duplicate_of or ""):
+        reason = _repeats(desk, first)
+        desk.put(replace(new, reason=reason))
+        desk.end_mail(new.mail, "duplicate")
+        _tell_taken_out(desk, old, "不重复计", reason)
+        regrade(desk, new.engineer or "", f"投诉 {new.number} {reason}")
 
 
 def _supersede(desk: Desk, held: Complaint, record: Complaint) -> None:
@@ -312,7 +426,7 @@ def _project_doubt(letter: Letter, project: Project) -> Finding | None:
         # Promise 10: a forged registration must not be able to steer a genuine complaint.
         return Finding("registration_unverified", f"项目“{project.name}”的立项邮件未经验证。")
     if project.first_since and letter.received < project.first_since:
-        return Finding("first_changed", f"收到投诉以后，项目“{project.name}”更换过第一责任售前。")
+        return Finding("first_changed", f"收到投诉以后，项目“{project.name}”才登记或更换了第一责任售前。")
     return next((f for f in letter.reading.findings if f.code in ("project_disagrees", "engineer_mentioned")), None)
 
 

@@ -14,7 +14,7 @@ from mailflow.core.facts import DecisionFact
 from mailflow.core.findings import Finding
 from mailflow.core.people import Person
 from mailflow.core.records import Complaint, Held, LedgerEntry
-from mailflow.kinds.decision import parse_answer
+from mailflow.kinds.decision import mentions, parse_answer
 from mailflow.kinds.reading import Answer
 from mailflow.policies import complaints, months, reports, threads
 from mailflow.policies.access import unverified
@@ -331,6 +331,8 @@ def _to_month(desk: Desk, letter: Letter, matter: str) -> Ending | None:
 def _to_complaint(desk: Desk, letter: Letter, matter: str) -> Ending | None:
     record = complaints.by_matter(desk, matter)
     answer = letter.reading.answer
+    if record is not None and answer is None and _objects(desk, letter, record):
+        return _objection(desk, letter, record)
     if record is None or answer is None or answer.word == "withdraw":
         return None
     if answer.word == "object":
@@ -346,6 +348,12 @@ def _to_ledger(desk: Desk, letter: Letter, matter: str) -> Ending | None:
     found = [c for number in entry.complaints if (c := desk.book.get(Complaint, number))]
     counted = [c for c in found if (c.state, c.engineer) == ("counted", entry.engineer)]
     return _to_complaint(desk, letter, (counted or found)[-1].matter)
+
+
+def _objects(desk: Desk, letter: Letter, record: Complaint) -> bool:
+    """收到，我有异议 is heard as well: it moves nothing, and who is concerned must not object in vain (domain §4)."""
+    concerned = letter.person is not None and letter.person == record.engineer
+    return concerned and not letter.is_forward and mentions(letter.excerpt, desk.mapping.words.object)
 
 
 def _objection(desk: Desk, letter: Letter, record: Complaint) -> Ending:

@@ -167,8 +167,8 @@ class Desk:
             )
 
     def watchers(self, besides: str | None = None) -> list[Person]:
-        """Who is told that something is wrong with the mail of `besides`: the managers; the directors where it is the
-        only manager's own."""
+        """Who is told what the managers must know: the managers; the directors where none is there, or where it is
+        about the mail of `besides`, the only manager (domain §1)."""
         today = self.mapping.calendar.day(self.now)
         for people in (self.mapping.managers(), self.mapping.roster.with_role("technical_director")):
             if found := [p for p in people if p.name != besides and p.active(today)]:
@@ -222,7 +222,7 @@ class Desk:
         )
         if known is None:
             self.put(held)
-            for manager in self.mapping.managers():
+            for manager in self.watchers():
                 self.notify(
                     "held",
                     manager,

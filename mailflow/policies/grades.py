@@ -128,9 +128,13 @@ def regrade(desk: Desk, engineer: str, reason: str) -> None:
 
 
 def regrade_all(desk: Desk, reason: str) -> None:
-    """Works out every engineer's consequences anew: when other pay rules are taken into use."""
+    """Works out every engineer's consequences anew: when other pay rules are taken into use.
+
+    Not of somebody who was struck off the roster: without a grade there is no floor any more, and pay would move.
+    """
     for engineer in sorted({c.engineer for c in desk.book.find(Complaint, state="counted") if c.engineer}):
-        regrade(desk, engineer, reason)
+        if desk.mapping.roster.get(engineer) is not None:
+            regrade(desk, engineer, reason)
 
 
 def _terms(desk: Desk, engineer: str, month: str) -> Terms:

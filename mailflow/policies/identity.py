@@ -37,9 +37,7 @@ def copy(desk: Desk, letter: Letter) -> Ending | None:
     """The same mail again: in a second mailbox, redelivered, or read anew after UIDVALIDITY changed."""
     for mail in desk.book.find(Mail, content=letter.content):
         if mail.message_id == letter.message_id and (letter.automatic or not _is_listed(mail)):
-            record = complaints.by_matter(desk, mail.matter)
-            if record is not None and record.mail == mail.key:
-                complaints.seen_earlier(desk, record, letter)
+            complaints.seen_earlier(desk, mail, letter)
             return Ending("copy", mail.matter, kind=mail.kind)
     return None
 

@@ -54,7 +54,7 @@ def send_draft(desk: Desk, due: Due) -> None:
     month = due.matter.removeprefix("month:")
     _schedule_next(desk, month)
     if desk.mapping.reminders.month_draft and not desk.book.is_closed(month):
-        for manager in desk.mapping.managers():
+        for manager in desk.watchers():
             desk.notify("month_draft", manager, matter=due.matter, step=DRAFT, context=_draft(desk, month))
 
 

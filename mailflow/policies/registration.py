@@ -9,7 +9,7 @@ from mailflow.core.mapping import Mapping
 from mailflow.core.people import Person
 from mailflow.core.records import Project
 from mailflow.core.text import one_line
-from mailflow.policies import registration_requests, reports
+from mailflow.policies import complaints, registration_requests, reports
 from mailflow.policies.access import refusal, unverified
 from mailflow.policies.desk import Desk, Ending
 from mailflow.policies.letter import Letter
@@ -36,6 +36,8 @@ def registration(desk: Desk, letter: Letter) -> Ending | None:
     if known is not None and project != known and (problem := _may_not_change(desk, letter, known)):
         return desk.hold(letter, "mail", problem.code, problem.text, choices=("确认", "驳回"))
     desk.put(project)
+    if known is not None:
+        complaints.first_changed(desk, known.first, project)
     reports.move_to(desk, project)
     registration_requests.registered(desk, project, letter.key)
     if letter.reading.missing:
@@ -101,6 +103,7 @@ def _project(desk: Desk, letter: Letter, known: Project | None, people: dict[str
         registered=desk.mapping.calendar.day(letter.received),
         mail=letter.key,
         verified=_verified(letter),
+        first_since=desk.now,
         **texts,  # type: ignore[arg-type]
         **people,  # type: ignore[arg-type]
     )
@@ -123,6 +126,9 @@ def _may_not_change(desk: Desk, letter: Letter, known: Project) -> Finding | Non
     person = desk.mapping.roster.get(letter.person)
     if person is None or (person.name != known.sales and person.role != "support_manager" and known.sales):
         return Finding("not_responsible", f"{letter.person} 不是项目“{known.name}”的责任销售，不能更改登记。")
+    if known.first_since and letter.received < known.first_since:
+        # What is fetched late must not undo what was said after it.
+        return Finding("first_changed", f"收到这封邮件以后，项目“{known.name}”才登记或更换了第一责任售前。")
     return unverified(letter, "authenticated", "更改立项")
 
 

@@ -75,13 +75,13 @@ def _ask_again(desk: Desk, case: Case) -> None:
     if sales and not sales.active(desk.mapping.calendar.day(desk.now)):
         sales = None
     subject = f"立项-{case.project}"
-    for person in (sales,) if sales else desk.mapping.managers():
+    for person in (sales,) if sales else desk.watchers():
         desk.notify(
             "registration_request",
             person,
             matter=f"case:{case.number}",
             step=f"ask:{asked}",
-            cc=desk.mapping.managers() if asked > 1 else (),
+            cc=tuple(desk.watchers()) if asked > 1 else (),
             context={
                 "number": case.number,
                 "project": case.project or "",
@@ -106,7 +106,7 @@ def _stop(desk: Desk, case: Case) -> None:
     """After the third request the engineer and the manager are told that support may be stopped (domain §3)."""
     desk.put(replace(case, state="stopped", changed=desk.now))
     engineer = desk.mapping.roster.get(case.data["engineer"])
-    for person in (*((engineer,) if engineer else ()), *desk.mapping.managers()):
+    for person in (*((engineer,) if engineer else ()), *desk.watchers()):
         desk.notify(
             "support_stopped",
             person,

@@ -330,8 +330,10 @@ def _solve(desk: Desk, letter: Letter, report: Report, case: Case) -> Report:
 
 def _open_leftovers(desk: Desk, report: Report) -> list[Case]:
     """Open leftovers of that project and engineer (domain §3)."""
-    found = desk.book.find(Case, place=report.place, kind=LEFTOVER, state="open")
-    return [c for c in found if c.owner == report.writer and c.number != report.case]
+    # Not by state as well: a store may look through the open ones of all projects then.
+    found = [c for c in desk.book.find(Case, place=report.place, kind=LEFTOVER) if c.state == "open"]
+    # The *next* report with 成功 is meant: not one that the server had before the leftover and that is fetched late.
+    return [c for c in found if c.owner == report.writer and c.number != report.case and c.opened <= report.received]
 
 
 def _by_thread(desk: Desk, letter: Letter) -> list[Case]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from mailflow.core.findings import Finding
 from mailflow.core.records import Complaint, Held
 from mailflow.core.register import place_of
+from mailflow.kinds.decision import mentions
 from mailflow.policies import complaints, threads
 from mailflow.policies.access import unverified
 from mailflow.policies.desk import Desk, Ending
@@ -20,7 +21,8 @@ def complaint(desk: Desk, letter: Letter) -> Ending:
     """A complaint; and the withdrawal of it that was fetched first, so that the order of fetching changes nothing."""
     ending = complaints.complaint(desk, letter)
     record = complaints.by_matter(desk, ending.matter)
-    if record is None or record.mail != letter.key:
+    # What is said about a repeat is said about the complaint that it repeats.
+    if record is None or record.state not in complaints.LIVE or ending.disposition == "discussion":
         return ending
     for held in desk.book.find(Held, state="open"):
         waiting = Letter.model_validate_json(held.letter or "") if held.reason in NOT_FOUND else None
@@ -35,7 +37,9 @@ def complaint(desk: Desk, letter: Letter) -> Ending:
 def _meant(held: Held, waiting: Letter, letter: Letter) -> bool:
     """Whether the withdrawal that waits answers this complaint, or names its project and was received after it."""
     if letter.message_id in waiting.parents or held.reason == "original_unknown":
-        return letter.message_id in waiting.parents
+        # As a reply that comes second: the subject must not name another project (threads.disagreement).
+        others = {waiting.reading.project, letter.reading.project} - {None}
+        return letter.message_id in waiting.parents and len(others) < 2
     same = place_of(_project(waiting)) == place_of(_project(letter)) and waiting.person == letter.person
     return same and waiting.received >= letter.received
 
@@ -47,10 +51,26 @@ def _project(letter: Letter) -> str:
 def reply(desk: Desk, letter: Letter) -> Ending | None:
     """A reply to a complaint that says 撤诉."""
     answer = letter.reading.answer
+    if answer is None and letter.follows_up and mentions(letter.excerpt, desk.mapping.words.withdraw):
+        return _perhaps(desk, letter)
     if answer is None or answer.word != "withdraw" or letter.reading.kind == "withdrawal":
         return None
     about_complaint = letter.reading.kind == "complaint" or bool(_of_thread(desk, letter))
     return replace(_withdraw(desk, letter), kind="withdrawal") if about_complaint else None
+
+
+def _perhaps(desk: Desk, letter: Letter) -> Ending | None:
+    """报告收到了，撤诉吧: the complainant does not begin with it. Neither guessed nor lost (domain §2, §4)."""
+    found = _of_thread(desk, letter) or (_of_project(desk, letter) if letter.reading.kind == "complaint" else [])
+    own = [c for c in found if c.state in complaints.LIVE and c.complainant == letter.person]
+    if not own or letter.is_forward or letter.reading.kind not in (None, "complaint"):
+        return None
+    text = f"这封回复提到撤诉，但不是以“撤诉”开头，是否撤销投诉 {own[0].number}？"
+    if len(own) > 1:
+        return replace(_hold_unclear(desk, letter, own), kind="withdrawal")
+    choices, matter = ("确认", "驳回"), own[0].matter
+    ending = desk.hold(letter, "withdrawal", "withdrawal_unclear", text, choices=choices, matter=matter)
+    return replace(ending, kind="withdrawal")
 
 
 def withdrawal(desk: Desk, letter: Letter) -> Ending:

@@ -5,6 +5,7 @@ Only rows of this one engineer are ever asked for, so nobody is shown another's 
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -179,28 +180,32 @@ class Tracking:
         return COMPLAINTS.filled(lines, self.mapping)
 
     def _months(self) -> list[str]:
+        counted = {month for month, _ in self._counts}
+        return sorted(counted | {c.month for c in self.complaints} | {e.month for e in self.ledger})
+
+    @cached_property
+    def _counts(self) -> Counter[tuple[str, str]]:
+        """How many reports, leftover problems and counted complaints there are, by month and state: each is looked at
+        once, however many months there have been."""
         month = self.mapping.calendar.month
-        return sorted(
-            {month(r.received) for r in self.reports}
-            | {month(c.opened) for c in self.leftovers}
-            | {c.month for c in self.complaints}
-            | {e.month for e in self.ledger}
+        return Counter(
+            (
+                *((month(r.received), r.state) for r in self.reports),
+                *((month(c.opened), c.state) for c in self.leftovers),
+                *((c.month, c.state) for c in self.complaints if c.state == "counted"),
+            )
         )
 
     def _bonus(self, month: str) -> Line:
-        of = self.mapping.calendar.month
-        reports = [r.state for r in self.reports if of(r.received) == month]
-        leftovers = [c.state for c in self.leftovers if of(c.opened) == month]
         grades = month_grades(self.engineer, self.ledger, month, self.mapping, self.book.get(Month, month))
-        counted = sum(c.state == "counted" and c.month == month for c in self.complaints)
         return Line(
             {
                 "month": month,
-                "complete": reports.count("complete"),
-                "incomplete": reports.count("incomplete"),
-                "open": leftovers.count("open"),
-                "solved": leftovers.count("solved"),
-                "complaints": counted,
+                "complete": self._counts[month, "complete"],
+                "incomplete": self._counts[month, "incomplete"],
+                "open": self._counts[month, "open"],
+                "solved": self._counts[month, "solved"],
+                "complaints": self._counts[month, "counted"],
                 "withheld": grades.withheld,
                 "grade": grades.closing,
             },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from itertools import permutations
 
 import pytest
 
@@ -51,6 +52,9 @@ def test_otherwise_against_the_projects_first_engineer(office: Office) -> None:
         ("ERP项目", "技服：张三\n没有报告。", "engineer_unclear"),
         ("ERP项目", "技服：李斯\n没有报告。", "engineer_unclear"),
         ("ERP项目", "技服：李四、王五\n没有报告。", "engineer_unclear"),
+        ("ERP项目", "技服：李四和王五都没有报告", "engineer_unclear"),
+        ("ERP项目", "技服：李四、王五两人", "engineer_unclear"),
+        ("ERP项目", "技服：李四，张三也没有写", "engineer_unclear"),
         ("ERP项目", "技服：孙七\n没有报告。", "not_an_engineer"),
         ("火星项目", "没有报告。", "project_unknown"),
         ("火星项目", "技服：李四\n没有报告。", "project_unknown"),
@@ -99,6 +103,43 @@ def test_a_complaint_from_before_a_change_of_first_engineer_is_not_certain_when_
     assert office.of(before.number).engineer == "李四", "earlier complaints stay where they are"
     assert (late.state, office.held()[0].reason) == ("held", "first_changed")
     assert after.engineer == "王五"
+
+
+def change_first(office: Office, when: str, name: str, project: str = "ERP项目") -> Mail:
+    return office.mail(when, ZHAO, f"立项-{project}", f"客户：某局\n第一责任售前：{name}\n")
+
+
+def test_a_change_of_first_engineer_that_is_fetched_late_moves_what_was_received_after_it(office: Office) -> None:
+    found = [office.complaint(f"11-{day:02}") for day in (3, 9, 12)]
+    named = office.complaint("11-13", text="技服：李四\n没有报告。")
+    assert change_first(office, "11-10", "王五").disposition == "recorded"
+    assert [office.of(c.number).engineer for c in (*found, named)] == ["李四", "李四", "王五", "李四"]
+    assert (office.counted("李四"), office.counted("王五")) == (3, 1)
+    assert office.net() == {("rule1", "2026-11"): 1}
+    assert office.notice("complaint_withdrawn", "李四").context["state"] == "已改派"
+    assert "王五" not in str(office.notice("complaint_withdrawn", "李四").context), "promise 10"
+    assert len(office.notices("complaint_received", "王五")) == 1
+
+
+def test_what_the_manager_has_decided_is_not_moved_by_a_change_that_is_fetched_late(office: Office) -> None:
+    found = office.complaint("11-12")
+    office.command(found.matter, "指定 张三(华东)")
+    office.command(found.matter, "指定 李四")
+    change_first(office, "11-10", "王五")
+    assert office.of(found.number).engineer == "李四"
+
+
+def test_an_older_change_that_is_fetched_after_a_newer_one_is_for_the_manager(office: Office) -> None:
+    change_first(office, "11-10", "王五")
+    assert change_first(office, "11-08", "张三(华东)").disposition == "held"
+    assert (office.project("ERP项目").first, office.held()[0].reason) == ("王五", "first_changed")
+
+
+def test_a_complaint_from_before_the_registration_is_not_certain_when_fetched_after_it(office: Office) -> None:
+    change_first(office, "11-10", "李四", "火星项目")
+    assert office.complaint("11-09", project="火星项目").state == "held"
+    assert office.held()[0].reason == "first_changed"
+    assert office.complaint("11-11", project="火星项目").engineer == "李四"
 
 
 def test_a_first_engineer_changed_in_projects_toml_is_as_good_as_one_changed_by_mail(office: Office) -> None:
@@ -206,6 +247,59 @@ def test_the_24_hours_run_from_the_complaint_that_counts_not_from_its_re_sends(o
     start = at("11-03")
     states = [office.complaint(start + timedelta(hours=h), text="没有报告。").state for h in (0, 23, 25, 46, 50)]
     assert states == ["counted", "duplicate", "counted", "duplicate", "counted"]
+
+
+@pytest.mark.parametrize("order", list(permutations(range(4))))
+def test_which_of_the_same_texts_count_does_not_hang_on_the_order_of_fetching(order: tuple[int, ...]) -> None:
+    office = Office.open()
+    times = [at("10-31 04:00") + timedelta(hours=h) for h in (0, 20, 40, 45)]
+    ends = {i: office.mail(times[i], ZHAO, "投诉-ERP项目", "没有报告。", message_id=f"<{i}@x.example>") for i in order}
+    assert [(c.received, c.month) for c in office.book.counted("李四")] == [
+        (times[0], "2026-10"),
+        (times[2], "2026-11"),
+    ]
+    assert office.net() == {("rule1", "2026-11"): 1}
+    assert sorted(office.row(mail).disposition for mail in ends.values()) == ["duplicate"] * 2 + ["recorded"] * 2
+
+
+def test_an_earlier_copy_may_show_that_a_complaint_is_a_re_send(office: Office) -> None:
+    office.complaint("11-03 09:00", text="没有报告。")
+    raw = raw_mail(ZHAO, "投诉-ERP项目沟通问题", "没有报告。", message_id="<late@sales.example>")
+    office.deliver(raw, at("11-04 10:00"))
+    assert office.counted() == 2
+    office.deliver(raw, at("11-04 08:00"), "second")
+    assert (office.counted(), office.net()) == (1, {})
+    assert office.notice("complaint_withdrawn").context["state"] == "不重复计"
+
+
+def test_an_unverified_re_send_never_comes_to_count(office: Office) -> None:
+    office.complaint("11-03 20:00", text="没有报告。")
+    forged = office.complaint("11-04 16:00", text="没有报告。", verified=False)
+    office.complaint("11-03 00:00", text="没有报告。")
+    assert (office.of(forged.number).state, office.counted()) == ("duplicate", 1)
+
+
+def test_said_a_third_time_after_it_was_taken_out_it_is_still_for_the_manager(office: Office) -> None:
+    first = office.complaint("11-03 09:00", text="没有报告。")
+    office.command(first.matter, "驳回")
+    assert office.complaint("11-03 10:00", text="没有报告。").state == "held"
+    assert office.complaint("11-03 11:00", text="没有报告。").state == "duplicate"
+    assert (office.counted(), [h.reason for h in office.held()]) == (0, ["resent_after_out"])
+
+
+@pytest.mark.parametrize(
+    "subject", ["投诉-ERP项目沟通问题", "【重发】投诉-ERP项目", "[External] 投訴－ＥＲＰ項目", "投诉 — ERP"]
+)
+def test_a_re_send_under_a_subject_that_means_the_same_is_one_too(office: Office, subject: str) -> None:
+    office.mail("11-03 09:00", ZHAO, "投诉-ERP项目", "没有报告。")
+    assert office.mail("11-03 10:00", ZHAO, subject, "没有报告。").disposition == "duplicate"
+    assert (office.counted(), office.held()) == (1, [])
+
+
+def test_the_same_text_about_another_project_is_a_complaint_of_its_own(office: Office) -> None:
+    for project in ("ERP项目", "网管项目"):
+        office.mail("11-03", ZHAO, f"投诉-{project}", "没有报告。")
+    assert (office.counted("李四"), office.counted("王五")) == (1, 1)
 
 
 def test_a_re_send_from_another_address_of_the_same_person_is_one_too(office: Office) -> None:

@@ -208,6 +208,22 @@ def test_a_manager_who_has_left_decides_nothing(office: Office) -> None:
 # -- objections --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    "text", ["收到，异议：当天已发", "收到。我对这次投诉有异议", "周经理：\n关于这次投诉，我有异议。"]
+)
+def test_who_is_concerned_objects_wherever_the_word_stands(office: Office, text: str) -> None:
+    found = office.complaint("11-03")
+    reply(office, office.notice("complaint_received"), text, LI, "11-05")
+    assert [(held.kind, held.matter) for held in office.held()] == [("objection", found.matter)]
+
+
+@pytest.mark.parametrize(("sender", "text"), [(LI, "收到，没有异议"), (LI, "无异议。"), (WANG, "李四应该有异议")])
+def test_no_objection_is_none(office: Office, sender: str, text: str) -> None:
+    office.complaint("11-03")
+    reply(office, office.notice("complaint_received"), text, sender, "11-05")
+    assert office.held() == []
+
+
 def objection(office: Office, day: str = "11-05", text: str = "异议，当天已发报告。") -> Complaint:
     found = office.complaint("11-03")
     reply(office, office.notice("complaint_received"), text, LI, day)

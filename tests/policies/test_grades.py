@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 
 import pytest
 
@@ -345,6 +346,23 @@ def test_a_confirmation_that_arrives_twice_closes_once_and_says_so(office: Offic
         office.mail(day, ZHOU, "回复: 请确认", "确认", answers=draft)
     assert len(office.book.find(Month)) == 1
     assert "已由 周九" in office.notice("decision_unclear").context["reason"]
+
+
+def test_who_is_struck_off_the_roster_at_the_floor_is_not_demoted_for_it() -> None:
+    office = Office.open(people=people("王五", grade=1))
+    complain(office, "11-03", "11-04", "11-05", "11-06", project="网管项目")
+    before = office.ledger("王五")
+    assert before[-1] == ("rule2", "2026-11", "2026-11", 0)
+    office.take(mapping("v2", people=tuple(p for p in people("王五") if p.name != "王五")), "11-20")
+    assert office.ledger("王五") == before
+
+
+def test_where_no_manager_is_there_the_director_is_told(office: Office) -> None:
+    office.take(mapping("v2", people=people("周九", left=date(2026, 10, 31))), "11-02")
+    complain(office, "11-03", "11-04")
+    office.complaint("11-05", project="火星项目")
+    assert [n.person for n in office.notices("held")] == ["吴十"]
+    assert {n.person for n in office.tick("12-01 09:00")} == {"吴十"}
 
 
 def test_after_three_months_of_downtime_there_is_one_draft_for_each_month(office: Office) -> None:

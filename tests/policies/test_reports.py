@@ -163,6 +163,14 @@ def test_a_leftover_is_closed_by_the_next_success_when_just_one_is_open(office: 
     assert (case.state, len(case.mails)) == ("solved", 2)
 
 
+def test_a_success_from_before_the_leftover_that_is_fetched_after_it_is_not_the_next_one(office: Office) -> None:
+    leftover(office, "11-03 10:00")
+    report(office, "11-03 09:00")
+    assert [case.state for case in office.cases("leftover")] == ["open"]
+    report(office, "11-03 11:00", REPORT + "耗时：1小时\n")
+    assert [case.state for case in office.cases("leftover")] == ["solved"]
+
+
 def test_a_leftover_is_closed_by_a_later_report_in_the_same_thread(office: Office) -> None:
     first = leftover(office)
     leftover(office, "11-04", LEFTOVER.replace("双机", "三机"))

@@ -32,6 +32,28 @@ def test_by_subject_or_in_reply_by_the_complainant_or_the_manager_the_complaint_
     assert office.notice("complaint_withdrawn", "李四").context["state"] == "已撤诉"
 
 
+@pytest.mark.parametrize(
+    "text", ["报告收到了，撤诉", "周经理：\n报告收到了。\n我撤诉。", "请撤诉", "撤诉吧", "已经沟通，同意撤诉"]
+)
+def test_a_reply_that_says_it_but_does_not_begin_with_it_is_for_the_manager(office: Office, text: str) -> None:
+    found = office.complaint("11-03")
+    mail = office.mail("11-04", ZHAO, "回复: 投诉-ERP项目沟通问题", text, answers=mail_of(office, found))
+    assert (mail.disposition, mail.kind, office.held()[0].reason) == ("held", "withdrawal", "withdrawal_unclear")
+    assert office.counted() == 1
+    assert office.command("held:1", "确认") is None
+    assert office.of(found.number).state == "withdrawn"
+
+
+@pytest.mark.parametrize(
+    ("sender", "text"),
+    [(ZHAO, "我不撤诉"), (ZHAO, "没有撤诉的打算"), (SUN, "赵六会撤诉吗"), (ZHOU, "请赵六撤诉"), (LI, "请赵六撤诉")],
+)
+def test_talk_about_withdrawing_is_talk(office: Office, sender: str, text: str) -> None:
+    found = office.complaint("11-03")
+    mail = office.mail("11-04", sender, "回复: 投诉-ERP项目沟通问题", text, answers=mail_of(office, found))
+    assert (mail.disposition, office.held(), office.counted()) == ("discussion", [], 1)
+
+
 def test_a_reply_without_in_reply_to_withdraws_the_only_one_that_it_can_mean(office: Office) -> None:
     found = office.complaint("11-03")
     office.mail("11-04", ZHAO, "答复：投诉-ERP项目沟通问题", "撤诉")
@@ -157,6 +179,19 @@ def test_a_withdrawal_fetched_before_its_complaint_ends_like_one_fetched_after_i
     assert office.of(late.number).state == "withdrawn"
     assert (office.held(), office.row(early).disposition) == ([], "decided")
     assert office.counted() == 1, "the complaint that was received after the withdrawal counts"
+
+
+def test_the_withdrawal_of_a_re_sent_copy_fetched_before_it_withdraws_the_complaint(office: Office) -> None:
+    first = office.complaint("11-03 09:00", text="没有报告。")
+    office.mail("11-04", ZHAO, "回复: 投诉-ERP项目沟通问题", "撤诉", answers="<again@sales.example>")
+    office.complaint("11-03 12:00", text="没有报告。", message_id="<again@sales.example>")
+    assert (office.of(first.number).state, office.held()) == ("withdrawn", [])
+
+
+def test_one_that_names_another_project_withdraws_nothing_for_coming_first(office: Office) -> None:
+    office.mail("11-04", ZHAO, "回复: 投诉-网管项目", "撤诉", answers="<c@sales.example>")
+    assert office.complaint("11-03", message_id="<c@sales.example>").state == "counted"
+    assert [held.kind for held in office.held()] == ["withdrawal"]
 
 
 @pytest.mark.parametrize(("sender", "verified"), [(SUN, True), (ZHAO, False)])

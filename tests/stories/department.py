@@ -95,5 +95,6 @@ NAME = {address: name for name, address in ADDRESS.items()}
 
 
 def moment(text: str) -> datetime:
-    """The instant that `text`, such as 10-09 09:12, means on the department's clock."""
-    return datetime.strptime(f"{YEAR}-{text}", "%Y-%m-%d %H:%M").replace(tzinfo=ZONE)
+    """The instant that `text`, such as 10-09 09:12 or 2027-01-04 09:00, means on the department's clock."""
+    text = text if text[4:5] == "-" else f"{YEAR}-{text}"
+    return datetime.strptime(text, "%Y-%m-%d %H:%M").replace(tzinfo=ZONE)
