@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -33,3 +34,20 @@ def test_what_cannot_be_written_leaves_the_old_one_and_no_rest(tmp_path: Path) -
     with pytest.raises(OSError, match="status"):
         write_whole(path, b"new")
     assert [one.name for one in tmp_path.iterdir()] == ["status.json"]
+
+
+def test_what_is_to_last_is_on_the_disk_before_it_takes_the_old_ones_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut leaves either; an empty file would be a login tried anew, or a token that is gone."""
+    path = tmp_path / "token.json"
+    path.write_bytes(b"old")
+    flushed, really = list[tuple[int, bytes]](), os.fsync
+
+    def fsync(file: int) -> None:
+        flushed.append((os.fstat(file).st_size, path.read_bytes()))
+        really(file)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    write_whole(path, b"newer", lasting=True)
+    assert flushed == [(len(b"newer"), b"old")]

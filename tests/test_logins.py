@@ -40,6 +40,7 @@ class Account:
         with pytest.raises(RefusedError) as caught:
             self.log_in(gate)
         assert caught.value.tried == (self.tries > before)
+        assert str(caught.value) == caught.value.refused.error
         return caught.value.tried
 
     def tries_within(self, span: timedelta, *, restarts: bool = False) -> int:
@@ -161,6 +162,17 @@ def test_a_refusal_in_the_middle_of_a_session_counts(account: Account) -> None:
         raise AuthError("403 access was taken away")
     assert caught.value.tried
     assert not account.tried()
+
+
+def test_an_account_that_is_refused_inside_another_ones_session_is_that_one_alone(account: Account) -> None:
+    """As the folder of sent mail, while the sender is let in."""
+    inner = Account(account.folder, "imaps://sent@h.example:993")
+    for gate in (account.gate.passing, account.gate.within):
+        with pytest.raises(RefusedError) as caught, gate():
+            inner.log_in()
+        assert caught.value.refused.account == inner.name
+    assert inner.gate.refused
+    assert account.gate.refused is None
 
 
 def test_a_server_that_is_away_is_no_refusal_and_costs_no_try(account: Account) -> None:

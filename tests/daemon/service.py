@@ -11,6 +11,9 @@ from typing import Any, cast
 
 from tests.faults.office import Office, eventually
 
+TIMEOUT_STOP = 30
+"""Seconds, TimeoutStopSec in docs/operations.md: what hangs in a test hangs for longer than this."""
+
 
 class Service:
     """The daemon of an office, from its first status to SIGTERM. Its log is `log()`."""
@@ -61,10 +64,11 @@ class Service:
         return str(self.parts().get(part, {}).get("state"))
 
     def end(self, number: int = signal.SIGTERM) -> float:
-        """Sends the signal; returns how many seconds the daemon took to end, in order."""
-        begun = time.monotonic()
+        """Sends the signal; the daemon ends in order, before a service manager would kill it. Returns the seconds."""
+        said, begun = len(self.log()), time.monotonic()
         self.process.send_signal(number)
-        assert self.process.wait(30) == 0, self.log()
+        assert self.process.wait(TIMEOUT_STOP) == 0, self.log()
+        assert " stopped " in self.log()[said:], self.log()
         return time.monotonic() - begun
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,9 +13,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from mailflow import status as statuses
+from mailflow.alarm import Traffic
+from mailflow.app import App
 from mailflow.health import AGAIN, RECONCILE, Board, Health
 from mailflow.logins import Refused, RefusedError
-from mailflow.status import METRICS, healthy, metrics
+from mailflow.status import healthy, status_of
+from mailflow.status.prometheus import METRICS, metrics
+from mailflow.status.shown import lines
 from mailflow.store import Store
 from tests.faults.office import Office, report
 from tests.stories.forks import ROOT
@@ -38,7 +44,8 @@ def ago(minutes: float) -> str:
 def test_before_anything_has_run_nothing_is_well(tmp_path: Path) -> None:
     office = Office(tmp_path)
     status = office.run("status")
-    assert (status.code, "守护进程：没有运行\n" in status.out) == (1, True), status.out
+    assert (status.code, "✗ 守护进程：没有运行。启动：先运行 mailflow check" in status.out) == (1, True), status.out
+    assert "docs/operations.md" in status.out.splitlines()[-1]
     assert office.run("status", "--prometheus").code == 1
 
 
@@ -56,21 +63,97 @@ def test_where_cron_runs_once_all_is_well_until_it_does_not_any_more(tmp_path: P
     assert (status.code, "早该再运行了" in status.out) == (1, True), status.out
 
 
-def test_a_daemon_that_has_written_nothing_for_minutes_does_not_run(tmp_path: Path) -> None:
+def test_a_daemon_that_was_killed_is_seen_within_seconds(tmp_path: Path) -> None:
+    """It does not hold its lock any more, and said no goodbye."""
     office = Office(tmp_path)
     assert office.once().code == 0
-    rewritten(office, by="run")
+    rewritten(office, by="run", at=ago(0))
     assert office.run("status").code == 0
-    rewritten(office, by="run", at=ago(3))
+    rewritten(office, by="run", at=ago(0.5))
     status = office.run("status")
-    assert (status.code, "守护进程：没有运行\n" in status.out) == (1, True), status.out
+    said = "不是正常停下的（被杀、断电）。重新启动就行"
+    assert (status.code, said in status.out, office.status()["daemon"]["locked"]) == (1, True, False), status.out
+    rewritten(office, by="run", at=ago(0.5), ended=True)
+    status = office.run("status")
+    assert (status.code, "停下了。再启动：" in status.out) == (1, True), status.out
+
+
+def test_a_daemon_that_lives_and_writes_nothing_is_told_apart_from_one_that_was_killed(tmp_path: Path) -> None:
+    office = Office(tmp_path)
+    assert office.once().code == 0
+    with App.of(tmp_path / "config.toml").exclusive():
+        rewritten(office, by="run", at=ago(1))
+        assert (office.run("status").code, office.status()["daemon"]["locked"]) == (0, True)
+        rewritten(office, by="run", at=ago(3))
+        status = office.run("status")
+        assert (status.code, "以后没有写过状态：卡住了，或磁盘写不进去" in status.out) == (1, True), status.out
+        rewritten(office, by="once", at=ago(3000))
+        assert "正在启动，或 mailflow once 正在运行" in office.run("status").out
+    rewritten(office, by="run", at=ago(1))
+    assert office.run("status").code == 1
+
+
+def test_who_looks_at_the_lock_is_in_nobodys_way(tmp_path: Path) -> None:
+    office = Office(tmp_path)
+    app, other = App.of(tmp_path / "config.toml"), App.of(tmp_path / "config.toml")
+    assert app.in_use() is False
+    assert not (tmp_path / "var").exists(), "asking makes nothing"
+    with app.exclusive():
+        assert other.in_use() is True
+    assert other.in_use() is False
+    assert office.once().code == 0
+
+
+def test_a_store_that_cannot_be_read_hides_nothing_else(tmp_path: Path) -> None:
+    office = Office(tmp_path)
+    assert office.once().code == 0
+    (tmp_path / "var" / "mailflow.db").write_bytes(b"this is no database at all" * 500)
+    for suffix in ("-wal", "-shm"):
+        (tmp_path / "var" / f"mailflow.db{suffix}").unlink(missing_ok=True)
+    status = office.run("status")
+    assert (status.code, "✗ 数据库：" in status.out, "收信 support：正常" in status.out) == (1, True, True), status.out
+    assert "mailflow_healthy 0" in office.run("status", "--prometheus").out
+
+
+def test_a_disk_that_is_nearly_full_needs_a_person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    office = Office(tmp_path)
+    assert office.once().code == 0
+    disks = office.status()["disks"]
+    assert (disks.keys(), disks["data"]["low"]) == ({"data", "workbooks"}, False), "the pay ledger has no folder yet"
+    assert disks["data"]["folder"] == str(tmp_path / "var")
+    monkeypatch.setattr(statuses, "LOW", disks["data"]["free"] * 2)
+    found = status_of(App.of(tmp_path / "config.toml"), datetime.now(UTC))
+    assert not healthy(found)
+    assert [line for line in lines(found) if line.startswith(f"✗ 磁盘：放数据的 {tmp_path / 'var'} 只剩")]
+
+
+def test_what_ends_soon_is_told_and_is_no_fault_yet(tmp_path: Path) -> None:
+    office = Office(tmp_path)
+    url = 'url = "imaps://support@mx.example"\npassword_env = "MF"\npassword_expires = 2026-11-29'
+    office.configure({"support": url}, 'url = "maildir:sent"')
+    found = status_of(App.of(tmp_path / "config.toml"), NOW)
+    (said,) = [line for line in lines(found) if "到期（" in line]
+    assert said.startswith("快到期：邮箱 support 的密码还有 9 天到期（2026-11-29）")
+    found["daemon"]["current"] = True
+    assert (len(found["expiring"]), healthy(found)) == (1, True)
+
+
+def test_notices_that_wait_for_the_same_reason_are_one_line(tmp_path: Path) -> None:
+    office = Office(tmp_path)
+    assert office.once().code == 0
+    found = status_of(App.of(tmp_path / "config.toml"), datetime.now(UTC))
+    found["stuck"] = [{"notice": f"report:{n}", "reason": "服务器不在"} for n in range(40)]
+    found["stuck"].append({"notice": "held:1", "reason": "地址不对"})
+    assert [line for line in lines(found) if "没有发出" in line] == [
+        "✗ 通知 report:0 等 40 封没有发出：服务器不在", "✗ 通知 held:1 没有发出：地址不对",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("read", "said"),
     [
         ({"missing": 2, "on_server": 7}, "有 2 封没有收进来"),
-        ({"last_day": 1, "usual_day": 40.0}, "24 小时 1 封（平时约 40 封，太少了）"),
+        ({"last_day": 1, "usual_day": 40.0}, "24 小时 1 封（平时约 40 封，太少了：请看看邮件是否还送到这个邮箱）"),
         ({"state": "refused", "error": "授权码过期"}, "登录被拒绝，请处理：授权码过期"),
     ],
 )
@@ -80,6 +163,7 @@ def test_what_needs_a_person_is_said_and_is_the_exit_status(tmp_path: Path, read
     rewritten(office, read=read)
     status = office.run("status")
     assert (status.code, said in status.out) == (1, True), status.out
+    assert [line for line in status.out.splitlines() if line.startswith("✗ ") and said in line]
     assert "mailflow_healthy 0" in office.run("status", "--prometheus").out
 
 
@@ -128,6 +212,7 @@ def test_the_manual_has_every_metric() -> None:
     part = {"state": "ok", "failures": 0, "next": NOW.isoformat()}
     found: dict[str, Any] = {
         "daemon": {"running": True, "current": True, "at": NOW.isoformat(), "parts": {"send": part}, "late": []},
+        "disks": {"data": {"free": 1, "low": False}}, "store": "",
         "mailboxes": {"support": box}, "mails": {"support": 1}, "notices": {"sent": 1}, "blocked": [], "held": 0,
         "next_due": {"due": NOW.isoformat()},
     }  # fmt: skip
@@ -194,7 +279,7 @@ def test_a_part_that_hangs_is_shown_and_is_the_exit_status(tmp_path: Path) -> No
     for state in ("ok", "starting"):
         rewritten(office, by="run", at=ago(0), read={"state": state, "next": ago(61)})
         status = office.run("status")
-        assert (status.code, "收信 support：没有动静，可能卡住了" in status.out) == (1, True), status.out
+        assert (status.code, "✗ 收信 support：没有动静，可能卡住了" in status.out) == (1, True), status.out
 
 
 def test_a_fault_from_the_future_begins_now(tmp_path: Path) -> None:
@@ -204,6 +289,36 @@ def test_a_fault_from_the_future_begins_now(tmp_path: Path) -> None:
     board.part("send").failed(NOW, OSError("away"))
     assert board.part("send").since == NOW
     assert [alarm.key for alarm in board.alarms(NOW + HOUR, HOUR, UTC)] == ["failed:send", "late:send"]
+
+
+def test_at_a_start_what_failed_before_counts_no_more_and_all_is_compared_at_once() -> None:
+    health = Health()
+    for _ in range(3):
+        health.failed(NOW, OSError("away"))
+    health.reconciled = NOW
+    assert (health.failures, health.reconciliation_due(NOW)) == (3, False)
+    health.begin()
+    assert (health.failures, health.reconciliation_due(NOW), health.state) == (0, True, "failed")
+
+
+def test_what_is_well_again_has_no_failures_behind_it() -> None:
+    health = Health()
+    for _ in range(3):
+        health.failed(NOW, OSError("away"))
+    health.ok(NOW + HOUR)
+    assert (health.state, health.since, health.failures, health.error) == ("ok", NOW + HOUR, 0, "")
+
+
+def test_mail_that_is_missing_and_a_mailbox_that_is_silent_ring(tmp_path: Path) -> None:
+    board = Board(tmp_path / "status.json", "run")
+    for name in ("read:a", "read:b", "read:c", "send"):
+        board.part(name).ok(NOW)
+    board.part("read:a").missing = 2
+    board.note_traffic({"b": Traffic(1, 40.0), "c": Traffic(30, 40.0)})
+    assert {alarm.key: alarm.text.partition("：")[0] for alarm in board.alarms(NOW, HOUR, UTC)} == {
+        "missing:a": "邮箱 a 里有 2 封信没有收进来",
+        "silent:b": "邮箱 b 24 小时只收到 1 封，平时约 40 封",
+    }
 
 
 def test_a_restart_knows_since_when_something_fails_and_rings_no_all_clear(tmp_path: Path) -> None:
@@ -231,6 +346,9 @@ def test_a_status_that_cannot_be_written_is_complained_of_once(
     (tmp_path / "gone").mkdir()
     board.write(NOW)
     assert [path.name for path in (tmp_path / "gone").iterdir()] == ["status.json"]
+    shutil.rmtree(tmp_path / "gone")
+    board.write(NOW)
+    assert capsys.readouterr().err.count("store_failed") == 1, "it is another time"
 
 
 def test_a_refused_login_is_told_with_all_that_a_person_wants_to_know(tmp_path: Path) -> None:
