@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import statistics
 import subprocess
 from collections.abc import Callable, Iterable, Sequence
@@ -32,10 +33,11 @@ AGAIN = timedelta(days=1)
 WEEKS = 8
 """So many weeks back the usual traffic of a weekday is looked for."""
 REACH = timedelta(weeks=WEEKS, days=1)
-_PARTS = {
-    "publish": "更新工作簿", "send": "发信", "tick": "到期事项", "mapping": "映射文件", "traffic": "邮件流量",
+PARTS = {
+    "publish": "更新工作簿", "send": "发信", "tick": "到期事项", "mapping": "映射", "traffic": "邮件流量",
     "alarm": "警报", "cells": "读取待确认",
 }  # fmt: skip
+"""What people call the parts of the daemon; those that read are 收信 or 邮箱 and the mailbox's name."""
 _ENOUGH_WEEKS = 4
 _LEAST_USUAL = 5
 """A mailbox that usually gets fewer mails in a day may well get none."""
@@ -46,6 +48,7 @@ _WARNED = 30
 """So many days before its end a password or secret is told of."""
 PATIENCE = 60.0
 """Seconds that an alarm command may take."""
+OVER = "已恢复："
 GATHER = timedelta(minutes=5)
 """After a message the next one waits for so long: when the network is down, fifty mailboxes fail one by one."""
 
@@ -70,7 +73,7 @@ def refused(part: str, error: str, since: datetime | None, tries: int, until: da
 
 def failing(part: str, error: str, since: datetime | None, zone: tzinfo) -> Alarm:
     """A part of the daemon that keeps failing."""
-    return Alarm(f"failed:{part}", f"{_name(part)}一直不正常（自 {_when(since, zone)}）：{error}")
+    return Alarm(f"failed:{part}", f"{_name(part)}一直不正常（自 {_when(since, zone)}，会一直再试）：{error}")
 
 
 def late(part: str, since: datetime | None, zone: tzinfo) -> Alarm:
@@ -81,7 +84,7 @@ def late(part: str, since: datetime | None, zone: tzinfo) -> Alarm:
 
 def _name(part: str) -> str:
     what, _, mailbox = part.partition(":")
-    return f"邮箱 {mailbox} " if mailbox else _PARTS.get(what, what)
+    return f"邮箱 {mailbox} " if mailbox else PARTS.get(what, what)
 
 
 def _when(instant: datetime | None, zone: tzinfo) -> str:
@@ -189,11 +192,15 @@ class Bell:
             return
         for alarm in new:
             journal.alarm(key=alarm.key, text=alarm.text)
-        if self._tell([*(alarm.text for alarm in new), *(f"已恢复：{text}" for text in over)], now):
+        if self._tell([*(alarm.text for alarm in new), *(f"{OVER}{text}" for text in over)], now):
             self._rung = now
             kept = {key: told for key, told in self._told.items() if key in current}
             self._told = kept | {alarm.key: Told(alarm.text, now) for alarm in new}
             self._save()
+
+    def test(self, now: datetime) -> None:
+        """Rings on a person's wish, to see whether it is heard. `failed` says what became of it."""
+        self._tell(["这是试验：看得到它，警报就送得到。"], now)
 
     def _due(self, alarm: Alarm, now: datetime) -> bool:
         told = self._told.get(alarm.key)
@@ -220,7 +227,7 @@ class Bell:
             start_new_session=True,
         ) as process:  # fmt: skip
             try:
-                process.communicate(_text(said).encode(), timeout=PATIENCE)
+                process.communicate(_text(said, self.path.parent).encode(), timeout=PATIENCE)
             except subprocess.TimeoutExpired:
                 _end(process)
                 raise
@@ -231,14 +238,13 @@ class Bell:
         assert self.post is not None  # noqa: S101  # for the type checker
         message = EmailMessage()
         message["From"], message["To"] = author(self.post.from_), [author(address) for address in self.post.to]
-        more = f"（共 {len(said)} 条）" if len(said) > 1 else ""
-        message["Subject"] = f"mailflow 警报：{said[0].splitlines()[0][:60]}{more}"
+        message["Subject"] = _subject(said)
         message["Date"] = format_datetime(now)
         # Known as ours if it comes back, like a notice (policies/identity.py), and answered by no robot (mail.md §5).
         message["Message-ID"] = f"<mf-{uuid4().hex}@{domain_of(self.post.address)}>"
         message["Auto-Submitted"], message["X-Auto-Response-Suppress"] = "auto-generated", "All"
         message["X-Loop"], message["Precedence"] = "mailflow", "bulk"
-        message.set_content(_text(said), cte="base64")  # no server may mind
+        message.set_content(_text(said, self.path.parent), cte="base64")  # no server may mind
         raw = message.as_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
         with self.post.passing():
             sender = self.post.sender()
@@ -271,5 +277,13 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _text(said: Sequence[str]) -> str:
-    return "\n".join([*said, "", "现在的状况：mailflow status"]) + "\n"
+def _subject(said: Sequence[str]) -> str:
+    first, more = said[0].splitlines()[0][:60], f"（共 {len(said)} 条）" if len(said) > 1 else ""
+    return f"mailflow {'' if first.startswith(OVER) else '警报：'}{first}{more}"
+
+
+def _text(said: Sequence[str], data: Path) -> str:
+    """`data`: the data folder, because one person may be called for several machines."""
+    where = f"机器 {socket.gethostname()}，数据目录 {data}"
+    what = "现在的状况：mailflow status；怎么办：docs/operations.md 的“出了问题怎么办”"
+    return "\n".join([*said, "", where, what]) + "\n"

@@ -218,6 +218,12 @@ class Mailbox(Account):
         return self
 
     @model_validator(mode="after")
+    def _moves_away(self) -> Mailbox:
+        if self.url.scheme != "maildir" and self.after == f"move:{self.imap_folder}":
+            raise ValueError(f"after 要把信移到正在读的文件夹“{self.imap_folder}”：请写另一个")
+        return self
+
+    @model_validator(mode="after")
     def _signatures_need_the_original(self) -> Mailbox:
         if (self.dkim or self.arc_sealers) and not self.verbatim:
             raise ValueError(f"{self.url.scheme} 交出来的不是邮件的原件，不能核对签名：请去掉 dkim 和 arc_sealers")
@@ -366,12 +372,23 @@ class Config(Model):
     alarm: Alarm = Alarm()
 
     @property
+    def folders(self) -> dict[str, Path]:
+        """Where it is written."""
+        return {
+            "data": self.main.data, "workbooks": self.workbooks.folder, "restricted": self.workbooks.restricted_folder,
+        }  # fmt: skip
+
+    @property
+    def password_files(self) -> tuple[Path, ...]:
+        """All files that hold a password and nothing else, each once."""
+        users = (*self.mailboxes, self.send, self.alarm.send, self.oauth.microsoft, self.oauth.google)
+        return tuple(dict.fromkeys(one.password_file for one in users if one and one.password_file))
+
+    @property
     def secret_files(self) -> tuple[Path, ...]:
         """All files with passwords and keys, each once."""
-        apps = [app for app in (self.oauth.microsoft, self.oauth.google) if app]
-        accounts = [*self.mailboxes, self.send, *([self.alarm.send] if self.alarm.send else [])]
-        named = [*(one.password_file for one in (*accounts, *apps)), *(app.service_account for app in apps)]
-        return tuple(dict.fromkeys(path for path in named if path))
+        key = self.oauth.google.service_account if self.oauth.google else None
+        return (*self.password_files, key) if key else self.password_files
 
     def settings(self) -> Settings:
         """The part on which decisions depend, the public holidays of every year known included."""
@@ -406,8 +423,9 @@ def load(path: Path) -> Config:
     try:
         raw = path.read_bytes()
     except OSError as error:
-        hint = "，可以先复制 config.example.toml" if isinstance(error, FileNotFoundError) else ""
-        raise UserError([Problem(f"读不到配置文件{hint}（{error.strerror}）", str(path))]) from None
+        hint = "：请用 --config 写明它在哪里；还没有的，复制 config.example.toml"
+        missing = hint if isinstance(error, FileNotFoundError) else f"（{error.strerror}）"
+        raise UserError([Problem(f"读不到配置文件{missing}", str(path.absolute()))]) from None
     document = toml.parse(str(path), toml.decode(str(path), raw))
     document.data.setdefault("mailflow", {})
     config, problems = shape.read(document, Config, context={"base": path.absolute().parent})

@@ -145,6 +145,11 @@ def mailbox_refused(*, mailbox: str, error: BaseException | str, retry_in: float
     _log.error("mailbox_refused", mailbox=mailbox, error=_said(error), retry_in=round(retry_in))
 
 
+def mailbox_alert(*, mailbox: str, text: str) -> None:
+    """What a server wants people to see (RFC 3501 §7.1): a password that ends, a mailbox that is nearly full."""
+    _log.warning("mailbox_alert", mailbox=mailbox, text=text)
+
+
 def mailbox_silent(*, mailbox: str, since: datetime | None) -> None:
     """The alarm: nothing has been heard of this mailbox for too long (promise 12)."""
     _log.error("mailbox_silent", mailbox=mailbox, since=since.isoformat() if since else None)

@@ -58,7 +58,8 @@ def from_keyring(service: str, user: str, what: str) -> str:
         import keyring  # an extra; and it looks for its backends when it is imported
         from keyring.errors import NoKeyringError
     except ModuleNotFoundError:
-        raise UserError("password_keyring 要用的 keyring 没有安装：pip install 'mailflow[keyring]'") from None
+        how = "在装 mailflow 的目录里运行 .venv/bin/python -m pip install -c requirements.lock -e '.[keyring]'"
+        raise UserError(f"password_keyring 要用的 keyring 没有安装：请{how}") from None
     try:
         value = keyring.get_password(service, user)
     except NoKeyringError:

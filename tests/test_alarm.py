@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import socket
 import sys
 from datetime import UTC, date, datetime, timedelta
+from email import message_from_bytes, policy
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from mailflow.transports.smtp import SmtpSender
 from tests.faults.office import eventually
 from tests.servers.loopback import free_port
 from tests.servers.smtp import SmtpServer
+from tests.stories.forks import ROOT
 
 NOW = datetime(2026, 11, 20, 2, tzinfo=UTC)
 REFUSED = Alarm("refused:support", "邮箱 support 拒绝登录：授权码已过期。")
@@ -28,9 +31,10 @@ def command(folder: Path) -> tuple[str, ...]:
 
 
 def told(folder: Path) -> list[str]:
+    """The alarms themselves, without what stands below each message."""
     path = folder / "told"
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    return [line for line in lines if line and not line.startswith("现在的状况")]
+    return [line for line in lines if line and not line.startswith(("机器 ", "现在的状况："))]
 
 
 def test_an_alarm_is_told_once_again_after_a_day_and_when_it_is_over(tmp_path: Path) -> None:
@@ -86,6 +90,24 @@ def test_an_alarm_goes_by_mail_that_nobody_answers(tmp_path: Path) -> None:
     # Ours, should it come back to a mailbox that is polled; and no robot answers it.
     assert b"X-Loop: mailflow\r\nPrecedence: bulk\r\n" in sent.raw
     assert re.search(rb"Message-ID: <mf-[0-9a-f]{32}@", sent.raw)
+
+
+def test_an_alarm_says_where_it_comes_from_and_where_to_read_on(tmp_path: Path) -> None:
+    """One person may be called for several machines, and has never seen this one."""
+    Bell(tmp_path / "alarms.json", command(tmp_path)).ring([REFUSED], NOW)
+    text = (tmp_path / "told").read_text(encoding="utf-8")
+    assert f"机器 {socket.gethostname()}，数据目录 {tmp_path}\n" in text
+    section = text.rpartition("docs/operations.md 的“")[2].partition("”")[0]
+    assert f"\n## {section}\n" in (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+
+
+def test_the_subject_says_whether_it_begins_or_is_over(tmp_path: Path) -> None:
+    with SmtpServer() as server:
+        bell = Bell(tmp_path / "alarms.json", post=by_mail(server.port))
+        bell.ring([REFUSED], NOW)
+        bell.ring([], NOW + timedelta(hours=1))
+        subjects = [message_from_bytes(sent.raw, policy=policy.default)["Subject"] for sent in server.messages]
+    assert subjects == [f"mailflow 警报：{REFUSED.text}", f"mailflow 已恢复：{REFUSED.text}"]
 
 
 def test_one_way_that_works_is_enough(tmp_path: Path) -> None:

@@ -4,7 +4,8 @@
     commands    the table of all commands
     running     run, once                       explaining  explain
     deciding    decide, close-month, rebuild    showing     list, why, status
-    workbooks   workbook, form                  setup       check, preview, login, demo
+    workbooks   workbook, form                  setup       preview, login, demo
+    checking    check
     options     what commands share: --config, --now, --json and what they give
     output      what is printed                 help        --help, and what is said of wrong use
     language    Chinese or English (MAILFLOW_LANG)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mailflow import __version__
-from mailflow.cli import deciding, explaining, running, setup, showing, workbooks
+from mailflow.cli import checking, deciding, explaining, running, setup, showing, workbooks
 from mailflow.cli.help import Command, Group
 from mailflow.cli.language import say
 from mailflow.cli.options import Config, choose
@@ -20,7 +20,7 @@ COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
     ("once", running.once,
      say("收一遍邮件，办到期的事，更新工作簿，发信，然后结束",
          "take in waiting mail, do what is due, publish, send, end")),
-    ("check", setup.check,
+    ("check", checking.check,
      say("检查配置、映射、模板，并登录每个邮箱和发信服务器",
          "check configuration, mappings, templates; then log in everywhere")),
     ("explain", explaining.explain,

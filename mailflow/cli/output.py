@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -23,16 +23,29 @@ def print_json(content: object) -> None:
 
 
 def print_table(rows: Sequence[dict[str, Any]], columns: dict[str, str]) -> None:
-    """A table for a person, at the width of the terminal."""
+    """A table for a person, at the width of the terminal; where it would be folded beyond reading, row by row."""
     from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     for heading in columns.values():
         table.add_column(heading, overflow="fold")
-    for row in rows:
-        table.add_row(*(_cell(row.get(name)) for name in columns))
-    Console(width=None if sys.stdout.isatty() else 160, markup=False, highlight=False).print(table)
+    cells = [[_cell(row.get(name)) for name in columns] for row in rows]
+    for row in cells:
+        table.add_row(*row)
+    console = Console(width=None if sys.stdout.isatty() else 160, markup=False, highlight=False)
+    if cells and len(columns) * _LEAST > console.width:
+        print("\n\n".join(_record(columns.values(), row) for row in cells), end="\n\n")
+    else:
+        console.print(table)
+
+
+_LEAST = 12
+"""Columns of a terminal that each column of a table needs, or words fall into pieces."""
+
+
+def _record(headings: Iterable[str], row: Sequence[str]) -> str:
+    return "\n".join(f"{heading}：{cell}" for heading, cell in zip(headings, row, strict=True) if cell)
 
 
 def _cell(value: object) -> str:

@@ -27,7 +27,7 @@ def run(config: Config = None) -> None:
     app = open_app(config)
     journal.setup("info", json=False, file=None)
     with app.exclusive():
-        tell(say("mailflow 正在运行，按 Ctrl-C 结束。", "mailflow is running; press Ctrl-C to end it."))
+        tell(say("mailflow 开始运行，按 Ctrl-C 结束。", "mailflow starts; press Ctrl-C to end it."))
         Daemon(app).run()
 
 

@@ -107,15 +107,18 @@ def status(
         bool, typer.Option("--prometheus", help=say("按 Prometheus 的文本格式输出", "in Prometheus' text format"))
     ] = False,
 ) -> None:
-    from mailflow.status import healthy, lines, metrics, status_of
+    from mailflow.status import healthy, status_of
 
-    app = open_app(config)
-    found = status_of(app, datetime.now(UTC))
+    found = status_of(open_app(config), datetime.now(UTC))
     if prometheus:
+        from mailflow.status.prometheus import metrics
+
         print(metrics(found))
     elif as_json:
         print_json(found)
     else:
+        from mailflow.status.shown import lines
+
         print("\n".join(lines(found)))
     if not healthy(found):
         raise typer.Exit(1)

@@ -43,7 +43,7 @@ def workbook(
         print(f"已写到 {target}。改好以后放在 {app.templates}，用 mailflow check 检查；只用于以后新做的文件。")
         return
     need_store(app)
-    aside = app.reset_workbook(name, not_before(app, instant_of(app, now)))
+    aside = app.reset_workbook(f"{name.removesuffix('.xlsx')}.xlsx", not_before(app, instant_of(app, now)))
     print(f"旧文件已改名为 {aside}。" if aside else "原来没有文件。")
     try:
         with app.exclusive():

@@ -25,7 +25,7 @@ month_draft            month deadline open_held(int) engineers(list of dicts: en
 decision_done          matter(Chinese: 待确认第3项) answer result
 decision_unclear       matter answer reason choices(list of str)
 objection_result       number project received upheld(bool: the complaint stays counted) by reason
-complaint_withdrawn    number project received sender state(已撤诉 已驳回 已改派) reason
+complaint_withdrawn    number project received sender state(已撤诉 已驳回 已改派 不重复计) reason
 answers_stopped        name("" if not on the roster) address reached(Chinese: which cap) subject received
 workbook_held          workbook since holder(who has it open) reason
 

@@ -198,6 +198,12 @@ folder = 3
         ('url = "maildir:var/inbox"', 'url = "imaps://u@h"\npassword_env = "A"\npassword_file = "b"', "只能写一个"),
         ('url = "maildir:var/inbox"', 'url = "maildir:x"\npassword_env = "A"', "不需要密码"),
         ('url = "maildir:var/inbox"', 'url = "imaps://u@h/A"\npassword_env = "A"\nfolder = "B"', "folder"),
+        (
+            'url = "maildir:var/inbox"',
+            'url = "imaps://u@h/%E6%95%85%E9%9A%9C"\npassword_env = "A"\nafter = "move:故障"',
+            "正在读的文件夹“故障”",
+        ),
+        ("[[mailbox]]", "[mailbox]", "[mailbox] 要写成 [[mailbox]]"),
         ('url = "maildir:var/sent"', 'url = "smtp://u@h"', "缺少密码的来源"),
         ('"技术支持助手 <support@example.com>"', '"技术支持助手"', "没有可用的邮箱地址"),
         ('"技术支持助手 <support@example.com>"', '"a\\nBcc: x <s@example.com>"', "没有可用的邮箱地址"),

@@ -77,7 +77,7 @@ def test_without_the_extra_it_is_told_what_to_install(tmp_path: Path, monkeypatc
         return usual(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(UserError, match=r"pip install 'mailflow\[keyring\]'"):
+    with pytest.raises(UserError, match=r"pip install -c requirements.lock -e '\.\[keyring\]'"):
         read(tmp_path, MAILBOX).mailboxes[0].password()
 
 
