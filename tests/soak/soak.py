@@ -41,7 +41,8 @@ EVERY = 0.5
 """Seconds between two mails."""
 QUIET = 4.0
 """Seconds between two troubles."""
-_PATIENCE = 180.0
+_PATIENCE, _NOTICES = 180.0, 600.0
+"""Seconds in which all must be well once the troubles have ended; a notice that failed three times waits for long."""
 
 
 @dataclass(frozen=True)
@@ -237,7 +238,13 @@ class Soak:
         self.result.looks.clear()
 
     def _fail_sender(self) -> None:
-        """The next message is put off, the one after that is cut off, and of the third the answer is lost."""
+        """The next message is put off, the one after that is cut off, and of the third the answer is lost.
+
+        Not while one of them waits for its next try: each failure doubles that wait, and after the fifth lost answer
+        a notice is given up.
+        """
+        if any(row["attempts"] and row["state"] != "sent" for row in self._office.rows("notices")):
+            return
         self._out.faults.data.append("451 4.3.0 later")
         self._out.faults.abort_before_data += 1
         self._out.faults.abort_after_data += 1
@@ -301,7 +308,7 @@ class Soak:
             raise AssertionError(f"{error}\n{self._missing()}") from None
         eventually("all is moved", lambda: not self._lies_in(""), _PATIENCE)
         # A server that was away leaves notices that wait for some minutes, and no status calls that a fault.
-        eventually("all notices have gone", self._all_sent, _PATIENCE)
+        eventually("all notices have gone", self._all_sent, _NOTICES)
         eventually("all is well", lambda: self._office.run("status").code == 0, _PATIENCE)
 
     def _missing(self) -> str:
