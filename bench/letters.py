@@ -45,9 +45,9 @@ class Delivered:
     received: datetime
 
 
-def letters(count: int, seed: int = 1) -> list[Delivered]:
-    """The first `count` mails of the department, oldest first."""
-    return list(_Clerk(seed).write(count))
+def letters(count: int, seed: int = 1, every: timedelta = EVERY) -> list[Delivered]:
+    """The first `count` mails of the department, oldest first, one `every` so often."""
+    return list(_Clerk(seed, every).write(count))
 
 
 _SUBJECTS = ("主备切换", "端口聚合", "存储双活", "日志审计", "链路倒换", "固件升级", "策略放行", "远程接入", "时钟同步")
@@ -110,8 +110,9 @@ def _weight(client: Client) -> float:
 class _Clerk:
     """Writes one mail after the other; answers refer to what was written before."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, every: timedelta) -> None:
         self._random = Random(seed)
+        self._every = every
         self._jobs = jobs()
         self._written: list[Letter] = []
         self._sorts: tuple[tuple[Callable[[], tuple[Client, Letter]], int], ...] = (
@@ -129,7 +130,7 @@ class _Clerk:
     def write(self, count: int) -> Iterator[Delivered]:
         sorts, weights = zip(*self._sorts, strict=True)
         for number in range(count):
-            self._now = FIRST + number * EVERY
+            self._now = FIRST + number * self._every
             self._id = hashlib.sha256(f"{number}".encode()).hexdigest()[:24]
             client, letter = self._random.choices(sorts, weights)[0]()
             letter = self._filled(client, letter)

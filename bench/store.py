@@ -13,6 +13,7 @@ import time
 import zlib
 from collections.abc import Sequence
 from contextlib import closing
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -28,10 +29,12 @@ from mailflow.store import Store
 from mailflow.transports.base import MAX_BATCH_MAILS, Batch, Fetched, Place
 
 ROUNDS = 3
+YEARS = 5
 _BOX, _FOLDER = "support", "INBOX"
 
 
 def run(console: Console, scale: float) -> None:
+    _years(console, scale)
     for measure, mails in ((_commits, 2000), (_replay, 2000), (_starts, 10_000)):
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
             measure(console, Path(folder), letters(sized(mails, scale)))
@@ -41,11 +44,34 @@ def _filled(folder: Path, mails: Sequence[Delivered]) -> App:
     """The department's application with `mails` taken in."""
     app = opened(folder)
     app.take_mapping(FIRST)
-    for first in range(0, len(mails), MAX_BATCH_MAILS):
-        group = enumerate(mails[first : first + MAX_BATCH_MAILS], start=first)
-        fetched = tuple(Fetched(Place(_FOLDER, "1", str(n)), mail.received, mail.raw) for n, mail in group)
-        intake.commit(app.store, intake.Source(_BOX, _BOX), Batch(fetched, str(first)))
+    _take_in(app, mails, 0)
     return app
+
+
+def _take_in(app: App, mails: Sequence[Delivered], start: int) -> None:
+    """Takes `mails` in, whose UIDs begin at `start`."""
+    source = intake.Source(_BOX, app.config.mailboxes[0].account)  # whose it is: `once` reads no other one (_starts)
+    for first in range(0, len(mails), MAX_BATCH_MAILS):
+        group = enumerate(mails[first : first + MAX_BATCH_MAILS], start=start + first)
+        fetched = tuple(Fetched(Place(_FOLDER, "1", str(n)), mail.received, mail.raw) for n, mail in group)
+        intake.commit(app.store, source, Batch(fetched, str(start + first)))
+
+
+# -- year by year ----------------------------------------------------------------------------------------------------
+
+
+def _years(console: Console, scale: float) -> None:
+    """Whether taking a mail in costs more, the more years there are in the store."""
+    a_year = sized(4800, scale)
+    mails = letters(YEARS * a_year, every=timedelta(days=365) / a_year)
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        app = _filled(Path(folder), ())
+        costs = {
+            f"year {number + 1}": cost(partial(_take_in, app, mails[first : first + a_year], first))
+            for number, first in enumerate(range(0, len(mails), a_year))
+        }
+        app.store.close()
+    Figures("intake, year by year", "mail", a_year, "year 1", costs).show(console)
 
 
 # -- a batch's commit ------------------------------------------------------------------------------------------------

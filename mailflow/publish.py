@@ -2,6 +2,9 @@
 
 The store holds a wanted version of each workbook; publishing makes the file equal to it. A file that is held, missing
 or damaged is left alone and tried again, later changes join it, and nothing is lost.
+
+No snapshot of the store is open while a file is touched: on a network share that may take for ever, and SQLite's
+write-ahead log would grow for as long.
 """
 
 from __future__ import annotations
@@ -84,7 +87,8 @@ def cells(store: Store, shelf: Shelf, mapping: Mapping) -> ReadBack:
         if row is None or row.base is None:
             return ReadBack(views.HELD)
         workbook = views.build(views.HELD, reader.book, mapping)
-        found = sheets.look(shelf.place(workbook), workbook, row.base)
+    found = sheets.look(shelf.place(workbook), workbook, row.base)
+    with store.read() as reader:
         return ReadBack(views.HELD, _decisions(reader, found.answers), (), found.by, found.saved)
 
 
@@ -233,7 +237,7 @@ class _Flow:
             # Asked again inside this snapshot: what is built is at least as new as the version that is noted.
             current = reader.workbook(row.name) or row
             workbook = views.build(row.name, reader.book, self.mapping)
-            blocked = self._keep_mails(reader, workbook, known=bool(current.base))
+        blocked = self._keep_mails(workbook, known=bool(current.base))
         if blocked is not None:
             self._blocked(row, workbook, current, blocked)
             return "blocked"
@@ -264,7 +268,7 @@ class _Flow:
             return None
         return template_of(self.shelf.templates, name)
 
-    def _keep_mails(self, reader: Reader, workbook: Workbook, *, known: bool) -> sheets.Published | None:
+    def _keep_mails(self, workbook: Workbook, *, known: bool) -> sheets.Published | None:
         """Puts the mails that the workbook leads to beside it: before it, so that no link ever leads to nothing."""
         folder = self.shelf.place(workbook)
         try:
@@ -275,10 +279,14 @@ class _Flow:
                 return None  # a share that is away: publishing says so
             for name, digest in lacking.items():
                 with suppress(PermanentError):  # the archive lost it, and said so in the log
-                    evidence.keep(folder, name, partial(reader.raw, digest))
+                    evidence.keep(folder, name, partial(self._raw, digest))
         except BlockedError as error:
             return sheets.Published("blocked", "", b"", error.reason, error.code)
         return None
+
+    def _raw(self, digest: str) -> bytes:
+        with self.store.read() as reader:
+            return reader.raw(digest)
 
     def _take_back(self, name: str, found: sheets.Looked) -> None:
         """Before the file is replaced, and before the new base is kept: a kill in between tells it again, and what
@@ -379,8 +387,9 @@ def reset(store: Store, shelf: Shelf, mapping: Mapping, name: str, now: datetime
             known = "、".join(one.name for one in reader.workbooks())
             raise UserError(f"没有名为“{name}”的工作簿。现有：{known}", code=1)
         workbook = views.build(name, reader.book, mapping)
-        folder = shelf.place(workbook)
-        found = sheets.look(folder, workbook, row.base)
+    folder = shelf.place(workbook)
+    found = sheets.look(folder, workbook, row.base)
+    with store.read() as reader:
         back = ReadBack(name, (), _changes(reader, name, found.edits), found.by, found.saved)
     if back:
         take(back)

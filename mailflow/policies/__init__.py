@@ -20,6 +20,7 @@ from mailflow.core.outcome import Outcome
 from mailflow.core.records import Due, Mail, Notice, mail_key
 from mailflow.core.register import Register, place_of
 from mailflow.core.steps import Steps, done
+from mailflow.core.text import fold
 from mailflow.kinds.reading import Reading
 from mailflow.message.model import Hints, Message
 from mailflow.message.thread import branch_of
@@ -115,7 +116,7 @@ def read_in_steps(fact: MailFact, register: Register, mapping: Mapping) -> Steps
     yield
     sender = mail.from_.address if mail.from_ else ""
     # Whichever of their addresses they wrote from (domain §1).
-    resend = message.resend_digest(mail, person.address if person else sender, _topic(reading))
+    resend = message.resend_digest(mail, person.address if person else sender, _topic(mail, reading))
     yield
     in_subject = tuple(dict.fromkeys((*mail.case_numbers, *_NUMBER.findall(mail.subject))))
     branch = branch_of(mail.thread_index)
@@ -155,16 +156,19 @@ def read_in_steps(fact: MailFact, register: Register, mapping: Mapping) -> Steps
     return letter, mail
 
 
-def _topic(reading: Reading) -> str | None:
-    """What a subject of a kind means: 投诉-ERP项目, 投诉-ERP项目沟通问题 and 【重发】投诉-ERP项目 are one (domain §4).
+def _topic(mail: Message, reading: Reading) -> str | None:
+    """What a complaint's subject means: 投诉-ERP项目, 投诉-ERP项目沟通问题, 【重发】投诉-ERP项目 are one (domain §4).
 
-    By the project as it is written: whether it is registered by then must not make another text of it.
+    By the project as it is written: whether it is registered by then must not make another text of it. Figures tell
+    dates apart: of 投诉-ERP项目11月2日 and 11月3日 each is meant. A report is by its subject, word for word.
     """
-    if reading.kind is None:
+    if reading.kind != "complaint":
         return None
-    person = reading.person or reading.person_text
-    place = place_of(reading.project_text or "")
-    return "-".join((reading.kind, place, person or "", reading.summary or "", reading.text or ""))
+    figures = _FIGURES.findall(fold(mail.bare_subject))
+    return "-".join((reading.kind, place_of(reading.project_text or ""), *figures))
+
+
+_FIGURES = re.compile(r"\d+")
 
 
 def expect(book: Answers, letters: Sequence[Letter]) -> None:

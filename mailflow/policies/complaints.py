@@ -68,7 +68,7 @@ def count(desk: Desk, record: Complaint, engineer: Person, letter: Letter | None
             "project": record.project or "",
             "received": desk.when(record.received),
             "sender": record.complainant or record.sender,
-            "subject": letter.subject if letter else mail.subject if mail else "",
+            "subject": mail.subject if mail else letter.subject if letter else "",
             "excerpt": letter.excerpt if letter else "",
             "month": record.month,
             "ordinal": numbers.index(record.number) + 1,
@@ -138,7 +138,7 @@ def seen_earlier(desk: Desk, mail: Mail, letter: Letter) -> None:
         if letter.received < _arrived(record) and not _doubt(desk, letter):
             desk.put(replace(record, arrived=letter.received))
             _move_earlier(desk, record, letter.received)
-            _regroup(desk, record.resend)
+            _regroup(desk, record.resend, letter)
 
 
 def _arrived(record: Complaint) -> datetime:
@@ -253,12 +253,14 @@ def _sent_before(desk: Desk, letter: Letter) -> list[Complaint]:
 
 
 def _duplicate(desk: Desk, letter: Letter, first: Complaint, target: Target | Finding) -> Ending:
-    named_by = target.named_by if isinstance(target, Target) else None
+    # Genuine, and only against whom is not certain: its time tells all the same (see _ask_whose).
+    unsure: NamedBy | None = "first" if isinstance(target, Finding) and target.code == "first_changed" else None
+    named_by = target.named_by if isinstance(target, Target) else unsure
     record = _record(desk, letter, "duplicate", _repeats(desk, first), first.engineer, named_by)
     desk.put(replace(record, duplicate_of=first.number))
     if not _doubt(desk, letter):
         _move_earlier(desk, first, letter.received)
-        _regroup(desk, letter.resend)
+        _regroup(desk, letter.resend, letter)
     record = desk.book.get(Complaint, record.number) or record
     if record.state == "counted":
         return Ending("recorded", record.matter)
@@ -274,9 +276,9 @@ def _is_grouped(record: Complaint) -> bool:
     return record.state == "counted" and record.named_by != "decision"
 
 
-def _regroup(desk: Desk, resend: str) -> None:
+def _regroup(desk: Desk, resend: str, letter: Letter) -> None:
     """Of the same text by the same sender each counts that comes more than 24 h after the last one that counts: by the
-    server's times, whatever the order of fetching (domain §4)."""
+    server's times, whatever the order of fetching (domain §4). `letter` is one of them."""
     found = desk.book.find(Complaint, resend=resend)
     firsts = {c.number for c in found if _is_grouped(c)}
     # A repeat of which nobody can tell that it would count (`named_by`) is never one that counts.
@@ -291,7 +293,7 @@ def _regroup(desk: Desk, resend: str) -> None:
     changes = [(old, new) for old, new in changes if old != new]
     desk.put(*(new for _, new in changes))
     for old, new in changes:
-        _regrouped(desk, old, new)
+        _regrouped(desk, old, new, letter)
 
 
 def _groups(desk: Desk, rows: list[Complaint]) -> list[list[Complaint]]:
@@ -305,21 +307,54 @@ def _groups(desk: Desk, rows: list[Complaint]) -> list[list[Complaint]]:
     return groups
 
 
-def _regrouped(desk: Desk, old: Complaint, new: Complaint) -> None:
+def _regrouped(desk: Desk, old: Complaint, new: Complaint, letter: Letter) -> None:
     """What follows from its being found to count, or not to, or to have been there earlier."""
-    engineer = desk.mapping.roster.get(new.engineer)
-    if old.state == new.state:
+    if new.state == "duplicate":
+        _no_longer_counts(desk, old, new)
+        return
+    if old.state == "counted":
         _reckon(desk, new, new.received)
-    elif new.state == "counted" and engineer is not None:
-        desk.put(replace(new, reason=_REASONS[new.named_by or "first"]))
-        desk.end_mail(new.mail, "recorded", new.matter)
-        count(desk, new, engineer, None)
-    elif first := desk.book.get(Complaint, new.duplicate_of or ""):
-        reason = _repeats(desk, first)
-        desk.put(replace(new, reason=reason))
+    else:
+        _comes_to_count(desk, new, letter)
+    _ask_whose(desk, old, new, letter)
+
+
+def _no_longer_counts(desk: Desk, old: Complaint, new: Complaint) -> None:
+    """It repeats another one; or another one than it was thought to."""
+    first = desk.book.get(Complaint, new.duplicate_of or "")
+    reason = _repeats(desk, first) if first else new.reason
+    desk.put(replace(new, reason=reason))
+    if old.state == "counted":
         desk.end_mail(new.mail, "duplicate")
         _tell_taken_out(desk, old, "不重复计", reason)
-        regrade(desk, new.engineer or "", f"投诉 {new.number} {reason}")
+        # What was objected to goes on with the one that counts, and its result is told (decisions._tell_objectors).
+        for held in desk.book.find(Held, matter=new.matter, state="open"):
+            desk.put(replace(held, matter=f"complaint:{new.duplicate_of}"))
+        regrade(desk, new.engineer or "", f"投诉 {new.number} {reason.rstrip('。')}")
+
+
+def _comes_to_count(desk: Desk, record: Complaint, letter: Letter) -> None:
+    """What was thought to repeat another one counts by itself: against whoever was first when the server had it."""
+    project = desk.book.register().get(record.project)
+    if record.named_by == "first" and project and project.verified and not _before_first(project, record.received):
+        record = replace(record, engineer=project.first)
+    record = replace(record, reason=_REASONS[record.named_by or "first"])
+    desk.put(record)
+    desk.end_mail(record.mail, "recorded", record.matter)
+    if engineer := desk.mapping.roster.get(record.engineer):
+        count(desk, record, engineer, letter)
+
+
+def _ask_whose(desk: Desk, old: Complaint, new: Complaint, letter: Letter) -> None:
+    """The server had it before the project's first engineer was known, or another one took over: it stays whose it is
+    until the manager says so, who is asked (domain §4, "never guessed")."""
+    project = desk.book.register().get(new.project)
+    if project is None or new.named_by != "first" or not _before_first(project, new.received):
+        return
+    if old.state == "duplicate" or not _before_first(project, old.received):
+        name, when = new.engineer or "", desk.when(new.received)
+        text = f"投诉 {new.number} 计在 {name} 名下，但服务器最早于 {when} 收到，那以后才登记或更换了第一责任售前。"
+        desk.hold(letter, "complaint", "first_changed", text, choices=CHOICES, matter=new.matter, engineer=name)
 
 
 def _supersede(desk: Desk, held: Complaint, record: Complaint) -> None:
@@ -420,12 +455,17 @@ def _first(desk: Desk, letter: Letter, project: Project | None) -> Target | Find
     return Target(person, "first")
 
 
+def _before_first(project: Project, received: datetime) -> bool:
+    """Whether the server had a mail before the project's first engineer was known, or the present one took over."""
+    return project.first_since is not None and received < project.first_since
+
+
 def _project_doubt(letter: Letter, project: Project) -> Finding | None:
     """Why the register's first engineer is perhaps not the one."""
     if not project.verified:
         # Promise 10: a forged registration must not be able to steer a genuine complaint.
         return Finding("registration_unverified", f"项目“{project.name}”的立项邮件未经验证。")
-    if project.first_since and letter.received < project.first_since:
+    if _before_first(project, letter.received):
         return Finding("first_changed", f"收到投诉以后，项目“{project.name}”才登记或更换了第一责任售前。")
     return next((f for f in letter.reading.findings if f.code in ("project_disagrees", "engineer_mentioned")), None)
 

@@ -255,8 +255,7 @@ def _to_unknown(desk: Desk, letter: Letter, _: str) -> Ending | None:
 def _decider(desk: Desk, letter: Letter) -> tuple[Person | None, Finding | None]:
     """Who decides by this mail, None if the sender is not one who may; and why the mail is not believed (domain §9)."""
     person = desk.mapping.roster.get(letter.person)
-    present = person is not None and person.active(desk.mapping.calendar.day(letter.received))
-    if person is None or not present or person.role not in desk.mapping.pay.may_decide:
+    if person is None or not _may_decide(desk, person):
         return None, Finding("may_not_decide", "发件人无权作此决定。")
     if letter.doubtful:
         return person, Finding("undecodable", "邮件中有无法解码的文字，不能作为决定。")
@@ -264,6 +263,14 @@ def _decider(desk: Desk, letter: Letter) -> tuple[Person | None, Finding | None]
         return person, found
     kind = desk.mapping.kinds_by_id.get("decision")
     return person, unverified(letter, kind.trust if kind else "authenticated", "决定")
+
+
+def _may_decide(desk: Desk, person: Person) -> bool:
+    """Those whose role pay.toml names; where none of them is there, who is asked in their place: a decision is from
+    the person asked (domain §2)."""
+    today = desk.mapping.calendar.day(desk.now)
+    there = [p for p in desk.mapping.roster.with_role(*desk.mapping.pay.may_decide) if p.active(today)]
+    return person in (there or desk.watchers())
 
 
 def _answered(

@@ -6,6 +6,7 @@ are added, and taken back by entries of the opposite sign, never edited.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from itertools import groupby
@@ -46,28 +47,29 @@ def consequences(complaints: list[Complaint], terms: dict[str, Terms]) -> list[C
     """What the counted `complaints` of one engineer, in their order, lead to. `terms`: by month."""
     found: list[Consequence] = []
     lowered = 0
-    for position, complaint in enumerate(complaints):
+    groups: defaultdict[str, list[Complaint]] = defaultdict(list)
+    for complaint in complaints:
         pay, opening = terms[complaint.month].pay, terms[complaint.month].opening
-        for rule in _applying(pay, complaints[: position + 1]):
-            group = _scope(rule, complaints[: position + 1])
+        so_far = {scope: groups[complaint.month[:length]] for scope, length in _SCOPES.items()}
+        for group in so_far.values():
+            group.append(complaint)
+        for rule in _applying(pay, so_far):
             grades = rule.grades
             if rule.effect == "demote":
                 if opening is not None:
                     grades = max(0, min(grades, opening - lowered - floor_level(pay)))
                 lowered += grades
-            found.append(_consequence(rule, group, grades))
+            found.append(_consequence(rule, so_far[rule.scope], grades))
     return found
 
 
-def _scope(rule: PayRule, complaints: list[Complaint]) -> list[Complaint]:
-    """The complaints that `rule` counts together with the last one: lifetime, its year or its month."""
-    length = {"lifetime": 0, "year": 4, "month": 7}[rule.scope]
-    return [c for c in complaints if c.month[:length] == complaints[-1].month[:length]]
+_SCOPES = {"lifetime": 0, "year": 4, "month": 7}
+"""How much of a month's name the complaints have in common that a rule counts together."""
 
 
-def _applying(pay: Pay, complaints: list[Complaint]) -> list[PayRule]:
-    """The rules that the last of `complaints` sets off, in the order of the mapping."""
-    hit = [rule for rule in pay.rules if len(_scope(rule, complaints)) % rule.every == 0]
+def _applying(pay: Pay, so_far: dict[str, list[Complaint]]) -> list[PayRule]:
+    """The rules that the last complaint sets off, in the order of the mapping. `so_far`: up to it, by scope."""
+    hit = [rule for rule in pay.rules if len(so_far[rule.scope]) % rule.every == 0]
     return hit if pay.stack or not hit else [max(hit, key=lambda rule: rule.every)]
 
 
@@ -110,8 +112,8 @@ def regrade(desk: Desk, engineer: str, reason: str) -> None:
     person = desk.mapping.roster.get(engineer)
     wanted = consequences(complaints, {c.month: _terms(desk, engineer, c.month) for c in complaints})
     standing = desk.book.standing(engineer)
-    kept = {of_entry(entry) for entry in standing}
-    booked = [_take_back(desk, entry, reason) for entry in standing if of_entry(entry) not in wanted]
+    kept, right = {of_entry(entry) for entry in standing}, set(wanted)
+    booked = [_take_back(desk, entry, reason) for entry in standing if of_entry(entry) not in right]
     booked += [_book(desk, engineer, c, reason) for c in wanted if c not in kept]
     if booked and person is not None:
         desk.notify(
@@ -144,7 +146,13 @@ def _terms(desk: Desk, engineer: str, month: str) -> Terms:
     if closed and engineer in closed.grades:
         return Terms(pay, level(closed.grades[engineer], pay))
     person = desk.mapping.roster.get(engineer)
-    return Terms(pay, level(person.grade, pay) if person else None)
+    return Terms(pay, level(person.grade if person else _last_grade(desk, engineer), pay))
+
+
+def _last_grade(desk: Desk, engineer: str) -> str | int | None:
+    """Of somebody who was struck off the roster: as in the last month that was closed before; None: not known."""
+    known = (month.grades[engineer] for month in desk.book.find(Month) if engineer in month.grades)
+    return next(reversed(list(known)), None)
 
 
 def _open_month(desk: Desk, for_month: str) -> str:

@@ -85,7 +85,7 @@ def _digest(fact: WorkbookFact, change: CellChange) -> str:
 
 def _remind(desk: Desk, fact: WorkbookFact, change: CellChange) -> None:
     """Once for each time that somebody keeps a workbook open too long. `old`: since when, `new`: who."""
-    for manager in desk.mapping.managers():
+    for manager in desk.watchers():
         desk.notify(
             "workbook_held",
             manager,

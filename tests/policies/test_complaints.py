@@ -272,6 +272,50 @@ def test_an_earlier_copy_may_show_that_a_complaint_is_a_re_send(office: Office) 
     assert office.notice("complaint_withdrawn").context["state"] == "不重复计"
 
 
+def test_what_comes_to_count_by_a_mail_fetched_late_is_told_with_what_it_says(office: Office) -> None:
+    repeats = [office.complaint(when, text="没有报告。") for when in ("11-04 16:00", "11-03 20:00")]
+    assert [office.of(c.number).state for c in repeats] == ["counted", "duplicate"]
+    office.complaint("11-03 10:00", text="没有报告。")
+    assert [(c.received, c.state) for c in office.complaints(state="counted")] == [
+        (at("11-04 16:00"), "counted"),
+        (at("11-03 10:00"), "counted"),
+    ]
+    told = office.notices("complaint_received", "李四")
+    assert [(n.context["subject"], n.context["excerpt"]) for n in told[-1:]] == [("投诉-ERP项目沟通问题", "没有报告。")]
+
+
+def test_a_repeat_names_the_complaint_that_it_repeats_now(office: Office) -> None:
+    later = office.complaint("11-04 16:00", text="没有报告。")
+    repeat = office.complaint("11-03 20:00", text="没有报告。")
+    earlier = office.complaint("11-03 10:00", text="没有报告。")
+    assert office.of(repeat.number).duplicate_of == earlier.number != later.number
+    assert earlier.number in office.of(repeat.number).reason
+
+
+def test_what_comes_to_count_counts_against_whoever_was_first_then(office: Office) -> None:
+    office.complaint("11-09 20:00", text="没有报告。")
+    repeat = office.complaint("11-10 16:00", text="没有报告。")
+    change_first(office, "11-10 08:00", "王五")
+    office.complaint("11-09 10:00", text="没有报告。")
+    assert (office.of(repeat.number).state, office.of(repeat.number).engineer) == ("counted", "王五")
+    assert (office.counted("李四"), office.counted("王五")) == (1, 1)
+
+
+@pytest.mark.parametrize("as_copy", [True, False])
+def test_one_that_was_there_before_the_first_engineer_changed_is_for_the_manager(office: Office, as_copy: bool) -> None:
+    change_first(office, "11-10 08:00", "王五")
+    raw = raw_mail(ZHAO, "投诉-ERP项目", "没有报告。", message_id="<c@sales.example>")
+    office.deliver(raw, at("11-10 16:00"))
+    (found,) = office.complaints(state="counted")
+    again = raw if as_copy else raw.replace(b"<c@sales.example>", b"<d@sales.example>")
+    office.deliver(again, at("11-09 20:00"), "second")
+    (held,) = office.held()
+    assert (held.reason, held.matter, office.counted("王五")) == ("first_changed", found.matter, 1)
+    office.command(f"held:{held.number}", "指定 李四")
+    assert (office.counted("李四"), office.counted("王五"), office.held()) == (1, 0, [])
+    assert office.of(found.number).received == at("11-09 20:00")
+
+
 def test_an_unverified_re_send_never_comes_to_count(office: Office) -> None:
     office.complaint("11-03 20:00", text="没有报告。")
     forged = office.complaint("11-04 16:00", text="没有报告。", verified=False)
@@ -294,6 +338,12 @@ def test_a_re_send_under_a_subject_that_means_the_same_is_one_too(office: Office
     office.mail("11-03 09:00", ZHAO, "投诉-ERP项目", "没有报告。")
     assert office.mail("11-03 10:00", ZHAO, subject, "没有报告。").disposition == "duplicate"
     assert (office.counted(), office.held()) == (1, [])
+
+
+def test_the_same_text_about_another_day_is_a_complaint_of_its_own(office: Office) -> None:
+    for day in ("11月2日", "11月3日"):
+        office.mail("11-04", ZHAO, f"投诉-ERP项目{day}", "没有报告。")
+    assert office.counted() == 2
 
 
 def test_the_same_text_about_another_project_is_a_complaint_of_its_own(office: Office) -> None:

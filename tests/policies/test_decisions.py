@@ -9,7 +9,7 @@ import pytest
 
 from mailflow.core.facts import DecisionFact
 from mailflow.core.records import Complaint, Held, Mail, Notice
-from tests.policies.office import DIRECTOR, LI, WANG, ZHAO, ZHOU, Office, at, mapping, people
+from tests.policies.office import DIRECTOR, LI, WANG, ZHAO, ZHOU, Office, at, mapping, people, raw_mail
 
 
 @pytest.fixture
@@ -205,6 +205,18 @@ def test_a_manager_who_has_left_decides_nothing(office: Office) -> None:
     assert office.of(found.number).state == "counted"
 
 
+def test_where_nobody_is_there_who_may_decide_the_director_who_is_asked_does(office: Office) -> None:
+    office.take(mapping("v2", people=people("周九", left=date(2026, 10, 31))), "11-02")
+    found = office.complaint("11-03", verified=False)
+    reply(office, office.notice("held", "吴十"), "确认", LI)
+    assert office.of(found.number).state == "held"
+    reply(office, office.notice("held", "吴十"), "确认", DIRECTOR)
+    assert (office.of(found.number).state, office.notice("decision_done").person) == ("counted", "吴十")
+    draft = next(n for n in office.tick("12-01 09:00") if n.matter == "month:2026-11")
+    reply(office, draft, "确认", DIRECTOR, "12-02")
+    assert office.book.is_closed("2026-11")
+
+
 # -- objections --------------------------------------------------------------------------------------------------------
 
 
@@ -222,6 +234,18 @@ def test_no_objection_is_none(office: Office, sender: str, text: str) -> None:
     office.complaint("11-03")
     reply(office, office.notice("complaint_received"), text, sender, "11-05")
     assert office.held() == []
+
+
+def test_an_objection_to_what_is_found_to_be_a_repeat_is_decided_with_the_one_that_counts(office: Office) -> None:
+    first = office.complaint("11-04 08:00", text="没有报告。")
+    later = office.complaint("11-05 20:00", text="没有报告。")
+    told = next(n for n in office.notices("complaint_received") if n.matter == later.matter)
+    reply(office, told, "异议：当天已发", LI, "11-06")
+    raw = raw_mail(ZHAO, "投诉-ERP项目沟通问题", "没有报告。", message_id=later.reference)
+    office.deliver(raw, at("11-05 06:00"), "second")
+    assert (office.of(later.number).state, office.held()[0].matter) == ("duplicate", first.matter)
+    assert office.command("held:1", "维持") is None
+    assert (office.counted(), office.notice("objection_result").person, office.held()) == (1, "李四", [])
 
 
 def objection(office: Office, day: str = "11-05", text: str = "异议，当天已发报告。") -> Complaint:

@@ -9,7 +9,7 @@ import pytest
 
 from mailflow.core.mapping import PayRule
 from mailflow.core.records import LedgerEntry, Mail, Month
-from tests.policies.office import DIRECTOR, LI, WANG, ZHAO, ZHOU, Office, mapping, pay, people
+from tests.policies.office import DIRECTOR, LI, SUN, WANG, ZHAO, ZHOU, Office, mapping, pay, people
 
 RULE1, RULE2 = ("rule1", "2026-11"), ("rule2", "2026-11")
 
@@ -355,6 +355,18 @@ def test_who_is_struck_off_the_roster_at_the_floor_is_not_demoted_for_it() -> No
     assert before[-1] == ("rule2", "2026-11", "2026-11", 0)
     office.take(mapping("v2", people=tuple(p for p in people("王五") if p.name != "王五")), "11-20")
     assert office.ledger("王五") == before
+
+
+def test_the_floor_holds_for_who_is_struck_off_the_roster_when_a_complaint_is_taken_out() -> None:
+    office = Office.open(people=people("王五", grade=1))
+    days = [f"{month}-{day}" for month in ("10", "11") for day in ("13", "14", "15", "16")]
+    found = [office.complaint(day, SUN, project="网管项目") for day in days]
+    office.close("2026-10", "11-02")
+    office.take(mapping("v2", people=tuple(p for p in people("王五") if p.name != "王五")), "11-20")
+    office.command(found[-1].matter, "驳回")
+    office.command(found[0].matter, "驳回")
+    assert office.counted("王五") == 6
+    assert {month for rule, month in office.net("王五") if rule == "rule2"} == set(), "at the floor already"
 
 
 def test_where_no_manager_is_there_the_director_is_told(office: Office) -> None:

@@ -137,6 +137,11 @@ def test_the_same_report_again_within_24_hours_is_not_recorded_twice_and_after_t
     assert office.mail("11-04 09:31", LI, SUBJECT, REPORT).disposition == "recorded", "as with complaints"
 
 
+def test_the_same_words_about_another_day_are_a_report_of_their_own(office: Office) -> None:
+    ends = [office.mail(f"11-03 {h}:30", LI, f"{SUBJECT}-11月{h - 7}日", REPORT).disposition for h in (9, 10)]
+    assert (ends, len(office.reports())) == (["recorded", "recorded"], 2)
+
+
 # -- whose sheet -------------------------------------------------------------------------------------------------------
 
 
