@@ -31,7 +31,8 @@ COLUMNS: dict[str, dict[str, str]] = {
                "grades": "级数", "cause": "原因", "adjusting": "调整"},
     "held": {"number": "编号", "kind": "类型", "state": "状态", "text": "原因", "project": "项目",
              "engineer": "工程师", "choices": "可选答复", "answer": "答复"},
-    "notices": {"template": "通知", "to": "收件人", "subject": "主题", "state": "状态", "due": "应发", "sent": "已发",
+    "notices": {"number": "编号", "template": "通知",
+                "to": "收件人", "subject": "主题", "state": "状态", "due": "应发", "sent": "已发",
                 "error": "原因"},
     "workbooks": {"name": "工作簿", "state": "状态", "published": "已更新", "reason": "原因"},
 }  # fmt: skip
@@ -51,7 +52,7 @@ STATES: dict[str, dict[str, str]] = {
                    "duplicate": "重复"},
     "held": {"open": "未决", "decided": "已处理"},
     "notices": {"pending": "待发", "sending": "正在发", "sent": "已发", "unclear": "不明", "refused": "被拒绝",
-                "bounced": "退信"},
+                "closed": "已处理", "bounced": "退信"},
     "workbooks": {"published": "已更新", "waiting": "待更新", "blocked": "未能更新"},
 }  # fmt: skip
 """The states of what stands in a list, as a person is told of them; `list … --state` takes either."""
@@ -169,6 +170,7 @@ def _notices(app: App, reader: Reader, mapping: Mapping, wanted: Wanted) -> Iter
     for row in reader.newest_notices():
         if traits.match(row, wanted):
             yield {
+                "number": row.number,
                 "template": row.template,
                 "to": row.to,
                 "cc": list(row.cc),

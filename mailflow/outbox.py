@@ -38,7 +38,7 @@ from mailflow.store import OutboxRow, Reader, Result, Store, Writer
 from mailflow.transports.base import Refusal, Sender
 
 IN_A_ROW = 3
-"""So many messages put off one after the other, and it is the sender that is out of order."""
+"""So many messages put off, or not answered, one after the other, and it is the sender that is out of order."""
 LONGEST_WAIT = timedelta(hours=6)
 MENDING = timedelta(minutes=1)
 """How often a notice with a faulty template is tried: the admin who mends it does not wait long."""
@@ -105,8 +105,9 @@ def deliver(
         if stop():
             return ended
         try:
-            ended[_deliver(store, post, key, at)] += 1
-            failures = 0
+            state = _deliver(store, post, key, at)
+            ended[state] += 1
+            failures = failures + 1 if state == "unclear" else 0
         except TransientError as error:
             # One message that is put off stops no other; several in a row, a dead connection, or a server that says
             # when it may be asked again, are the server.
@@ -115,6 +116,9 @@ def deliver(
             if failures == IN_A_ROW or error.retry_after:
                 raise
             post.sender.check()
+        if failures == IN_A_ROW:
+            # Each may be sent twice because of it: not all that wait.
+            raise TransientError(f"发信服务器一连 {IN_A_ROW} 封没有答复，不知道有没有发出：其余的过一会儿再发。")
     if send_all:
         with store.write() as tx:
             tx.release(max((now, *taken)))
@@ -194,12 +198,17 @@ def _found(tx: Writer, row: OutboxRow, now: datetime) -> None:
 
 
 def _not_found(tx: Writer, row: OutboxRow, now: datetime, *, unknown: bool, late: bool) -> None:
-    """`late`: it may still be found, and only then is it sent again. Each time that nobody knows is counted."""
+    """`late`: it may still be found, and only then is it sent again. Each time that nobody knows is counted; where the
+    server knows after all that it has not gone, it is not, and waits like any that was put off."""
     if unknown and row.state == "sending":
         tx.settle(row.key, "unclear", now, error=row.error or _CUT_OFF)
         if late or row.doubts + 1 >= MOST_REPEATS:
             return
-    tx.settle(row.key, "pending", now, error=row.error, due=now)
+    if unknown or row.state == "sending" or row.claimed_at is None:
+        tx.settle(row.key, "pending", now, error=row.error, due=now)
+    else:
+        due = row.claimed_at + _wait(row.attempts)
+        tx.settle(row.key, "pending", now, error=row.error, due=due, doubts=max(row.doubts - 1, 0))
 
 
 def _rests(row: OutboxRow, now: datetime) -> bool:
@@ -312,7 +321,7 @@ def _refused(store: Store, row: OutboxRow, now: datetime, error: PermanentError)
     if row.results.get(row.to or "") == "taken":
         return _sent(store, row, now, text, row.results)
     journal.notice_refused(key=row.key, to=row.to or "", error=error)
-    return _settle(store, row, "refused", now, str(error))
+    return _settle(store, row, "refused", now, text)
 
 
 def _settled(
@@ -364,6 +373,32 @@ def _settle(
     if due is not None:
         journal.notice_failed(key=row.key, error=error or "", retry_in=wait.total_seconds())
     return state
+
+
+def settle_by_hand(store: Store, number: str, now: datetime, *, again: bool) -> None:
+    """A person has looked at a notice that did not go, or of which nobody knows: it goes `again`, by the normal way, or
+    is done with. May be used beside a daemon. UserError: there is no such notice, or nothing to be settled.
+    """
+    with store.write() as tx:
+        row = tx.notice_numbered(number)
+        if row is None:
+            raise UserError(f"没有编号是 {number} 的通知：编号见 mailflow list notices。", code=1)
+        if why := _settled_already(row, again=again):
+            raise UserError(f"通知 {number}（{row.key}）{why}", code=1)
+        if again:
+            tx.send_again(row, now)
+        else:
+            tx.settle(row.key, "closed", now, row.error)
+    journal.notice_settled(key=row.key, again=again, before=row.state)
+
+
+def _settled_already(row: OutboxRow, *, again: bool) -> str:
+    """Why there is nothing for a person to do, or ""."""
+    if row.state == "pending" and not row.attempts:
+        return "还没有试着发过，到时候会自动发出。"
+    if row.state == "closed" and not again:
+        return "已经处理过了。"
+    return {"sending": "正在发送，过一会儿再看。", "sent": "已经发出，不用处理。"}.get(row.state, "")
 
 
 def _wait(attempts: int) -> timedelta:

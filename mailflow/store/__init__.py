@@ -6,11 +6,12 @@ core.book from them, archive.py keeps raw mail, outbox.py what leaves, engine.py
 
 from mailflow.store.book import StoreBook
 from mailflow.store.compare import compare
-from mailflow.store.outbox import OutboxRow, Result
+from mailflow.store.outbox import OutboxRow, Result, number_of
 from mailflow.store.reader import FilingRow, Reader, WorkbookRow
 from mailflow.store.store import Store, scratch
 from mailflow.store.writer import Writer
 
 __all__ = [
-    "FilingRow", "OutboxRow", "Reader", "Result", "Store", "StoreBook", "WorkbookRow", "Writer", "compare", "scratch",
+    "FilingRow", "OutboxRow", "Reader", "Result", "Store", "StoreBook", "WorkbookRow", "Writer", "compare",
+    "number_of", "scratch",
 ]  # fmt: skip

@@ -47,6 +47,14 @@ _ALIVE: dict[str, int] = {
 writes. What the address says itself is left as it is."""
 _WRITE = "mailflow_write"
 _ADVISORY_LOCK = 0x6D61696C666C6F77  # "mailflow": at most one writer in a PostgreSQL database, among all processes
+_RUNNING = 0x72756E73 << 32  # "runs", and the store's own number: one database may hold several, each in its schema
+_HOLD_SETTINGS = (
+    "SELECT set_config(name, wanted, false) FROM pg_settings JOIN (VALUES ('lock_timeout', '2000'),"
+    " ('idle_session_timeout', '0'), ('tcp_keepalives_idle', '60'), ('tcp_keepalives_interval', '15'),"
+    " ('tcp_keepalives_count', '4')) AS ours (called, wanted) ON name = called"
+)
+"""Two seconds for one that was just killed. The connection may idle; and when its machine is gone, the server is to
+notice that within minutes and not hours, for another one waits for the lock. Older servers know not all of these."""
 
 
 def upsert(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert:
@@ -175,6 +183,52 @@ def lock(connection: Connection) -> None:
         connection.execute(select(func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
 
 
+class Hold:
+    """A lock on a PostgreSQL store for as long as its own connection lives: of those that take in and send, one runs,
+    on whatever machine and with whatever data folder (mail.md §4, 7). One thread at a time uses it.
+
+    With its connection the lock is lost, as when the server is started anew. So whoever writes asks for it first: it
+    is taken again, and where another one was quicker, nothing is written. What is being handed to a mail server at that
+    moment cannot be called back: the other one takes it for what a dead process has left.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._connection: Connection | None = None
+
+    def make_sure(self) -> None:
+        """That it is held. TransientError: somebody else has it. SQLAlchemy's errors as they are."""
+        if not self._alive():
+            self.release()
+            self._connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            try:
+                self._take(self._connection)
+            except BaseException:
+                self.release()
+                raise
+
+    def _alive(self) -> bool:
+        try:
+            return self._connection is not None and self._connection.exec_driver_sql("SELECT 1").scalar() == 1
+        except SQLAlchemyError:
+            return False
+
+    def _take(self, connection: Connection) -> None:
+        connection.exec_driver_sql(_HOLD_SETTINGS)
+        try:
+            connection.exec_driver_sql(f"SELECT pg_advisory_lock({_RUNNING} + 'schema_version'::regclass::oid::bigint)")
+        except OperationalError as error:
+            if getattr(error.orig, "sqlstate", None) != "55P03":  # lock not available
+                raise
+            raise TransientError(_HELD) from error
+
+    def release(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.invalidate()  # not back into the pool: the lock goes with the connection
+            connection.close()
+
+
 # -- questions and rows ------------------------------------------------------------------------------------------------
 
 
@@ -220,6 +274,10 @@ def _compiled(
 _BUSY = "数据库正被另一个程序占用，稍后重试。"
 _FULL = "磁盘已满，数据库写不进去：请清理磁盘。已收的邮件不会丢失，稍后自动重试。"
 _DISK = "读写数据库文件出错（磁盘已满或有故障）：请检查磁盘。稍后自动重试。"
+_HELD = (
+    "另一个 mailflow 正在使用这个数据库（在别的机器上，或者用别的数据目录），请等它结束或先停掉它："
+    "一个数据库只能有一个在收发。"
+)
 _AWAY = "连不上数据库，或没有读写权限。"
 _BROKEN = "数据库文件已损坏，或不是 mailflow 的数据库：请停止 mailflow，从备份恢复后再启动。"
 

@@ -2,6 +2,8 @@
 
     pending ──claim──► sending ──settle──► sent | refused | unclear | pending (due later)
                                            unclear ──settle──► sent | pending
+    pending | unclear | refused ──settle, by a person──► closed
+    pending | unclear | refused | closed ──again, by a person──► pending | unclear
 
 A claim is committed before the connection is made (mail.md §4, 6). What was written down here is kept through every
 rebuild: the table holds the key and the state only; the notice itself is a derived row, joined by the key.
@@ -9,6 +11,7 @@ rebuild: the table holds the key and the state only; the notice itself is a deri
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +27,7 @@ from mailflow.store.schema import DERIVED, outbox
 
 RELEASED = "notices released"
 """The mark that tells when a person last let go what the brakes held."""
-State = Literal["pending", "sending", "sent", "refused", "unclear"]
+State = Literal["pending", "sending", "sent", "refused", "unclear", "closed"]
 Result = Literal["taken", "refused", "put_off"]
 """What a server said of one recipient: yes, never, not now (mail.md §4, 6)."""
 
@@ -33,6 +36,7 @@ MOVES: dict[str, tuple[str, ...]] = {
     "refused": ("sending",),
     "unclear": ("sending",),
     "pending": ("sending", "unclear"),
+    "closed": ("pending", "unclear", "refused"),
 }
 """What `settle` may set, and from which states."""
 
@@ -66,6 +70,15 @@ class OutboxRow:
     doubts: int = 0
     """How often nobody knew afterwards whether it had gone."""
 
+    @property
+    def number(self) -> str:
+        return number_of(self.key)
+
+
+def number_of(key: str) -> str:
+    """What a person calls a notice by, on a command line too: nothing that came with a mail is in it."""
+    return hashlib.sha256(storable(key).encode()).hexdigest()[:12]
+
 
 _notice = DERIVED[Notice]
 _LISTED = (
@@ -96,6 +109,7 @@ _DUE = (
     .order_by(outbox.c.due, outbox.c.key)
 )
 _ONE = _LISTED.where(outbox.c.key == bindparam("key"))
+_KEYS = select(outbox.c.key)
 _PAGE = _LISTED.order_by(None).order_by(outbox.c.due.desc(), outbox.c.key.desc()).limit(bindparam("page"))
 _NEXT_PAGE = _PAGE.where(tuple_(outbox.c.due, outbox.c.key) < tuple_(bindparam("due"), bindparam("after")))
 
@@ -120,6 +134,12 @@ def due(ask: Ask, now: datetime, latest: datetime) -> list[str]:
 def one(ask: Ask, key: str) -> OutboxRow | None:
     found = ask(_ONE, {"key": storable(key)}).mappings().first()
     return None if found is None else _row(found)
+
+
+def numbered(ask: Ask, number: str) -> OutboxRow | None:
+    """The row that a person calls `number`; None: there is none, or, which is next to impossible, more than one."""
+    found = [key for key in ask(_KEYS).scalars() if number_of(key) == number]
+    return one(ask, found[0]) if len(found) == 1 else None
 
 
 def newest(ask: Ask, page: int) -> Iterator[OutboxRow]:
@@ -190,6 +210,7 @@ def settle(
     error: str | None,
     due: datetime | None,
     results: Mapping[str, Result] | None,
+    doubts: int | None,
 ) -> Update:
     """sending or unclear -> `state`, as MOVES says. ValueError for a state that is no outcome."""
     if state not in MOVES:
@@ -201,6 +222,21 @@ def settle(
         values["due"] = stamp(due)
     if state == "unclear":
         values["doubts"] = outbox.c.doubts + 1
+    if doubts is not None:
+        values["doubts"] = doubts
     if results is not None:
         values["results"] = json.dumps(results)
     return update(outbox).where(and_(outbox.c.key == storable(key), outbox.c.state.in_(MOVES[state]))).values(**values)
+
+
+def again(row: OutboxRow, now: datetime) -> Update:
+    """`row`, as it is now, goes once more because a person wants it to: as if its answer had never been lost.
+
+    What is unclear stays so, and is looked up before it is sent again. What was refused, or closed, is made anew and
+    goes to all that have not had it.
+    """
+    values: dict[str, Any] = {"due": stamp(now), "doubts": 0}
+    if row.state in ("refused", "closed"):
+        had = {one: result for one, result in row.results.items() if result == "taken"}
+        values |= {"state": "pending", "mime": None, "results": json.dumps(had)}
+    return update(outbox).where(and_(outbox.c.key == storable(row.key), outbox.c.state == row.state)).values(**values)

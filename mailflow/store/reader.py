@@ -263,6 +263,10 @@ class Reader:
         """One row of the outbox."""
         return outbox.one(self._ask, key)
 
+    def notice_numbered(self, number: str) -> OutboxRow | None:
+        """The row of the outbox that a person calls `number` (OutboxRow.number)."""
+        return outbox.numbered(self._ask, number)
+
     def newest_notices(self) -> Iterator[OutboxRow]:
         """All notices, the last due first, a page at a time."""
         return outbox.newest(self._ask, _CHUNK)

@@ -26,7 +26,8 @@ class Store:
     """Facts, archive, book, outbox and workbooks on SQLite or PostgreSQL. Made by `open`; safe to share by threads.
 
     Several processes may write: SQLite and PostgreSQL let one go after the other. On PostgreSQL, `data` holds the
-    large mails; daemons on several machines need it on a shared disk.
+    large mails: whoever reads them on another machine needs it on a shared disk. Of those that take in and send, one
+    runs at a time (`exclusive`).
     """
 
     def __init__(self, engine: Engine, shared: Shared, url: str | None, data: Path, *, read_only: bool) -> None:
@@ -39,6 +40,7 @@ class Store:
         self._shared = shared
         self._turn = threading.Lock()
         self._writing: int | None = None
+        self._hold: engines.Hold | None = None
 
     @classmethod
     def open(cls, url: str | None, data: Path, *, read_only: bool = False) -> Store:
@@ -98,12 +100,34 @@ class Store:
         with self._my_turn(), engines.translated():
             with self._writers.connect() as connection, connection.begin():
                 engines.lock(connection)
+                if self._hold is not None:
+                    self._hold.make_sure()
                 schema.check(connection.execute(_VERSION).scalar_one())
                 writer = Writer(connection, self._shared)
                 yield writer
                 writer.flush()
                 journal.step("store.before_commit")
             journal.step("store.after_commit")
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Within the block nobody else is in such a block, wherever it runs. TransientError when somebody is.
+
+        On PostgreSQL, where `write` raises TransientError as long as somebody else has got in because the connection
+        to the server was lost. SQLite lies in the data folder, and whoever runs has locked that.
+        """
+        if self._engine.dialect.name != "postgresql":
+            yield
+            return
+        hold = engines.Hold(self._engine)
+        with engines.translated():
+            hold.make_sure()
+        self._hold = hold
+        try:
+            yield
+        finally:
+            self._hold = None
+            hold.release()
 
     @contextmanager
     def _my_turn(self) -> Iterator[None]:

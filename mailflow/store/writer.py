@@ -218,10 +218,15 @@ class Writer(Reader):
         error: str | None = None,
         due: datetime | None = None,
         results: Mapping[str, outbox.Result] | None = None,
+        doubts: int | None = None,
     ) -> bool:
         """Writes down what became of a claimed notice; see outbox.MOVES. `due`: when to try again, if pending.
-        `results`: of each recipient so far; None: as known before."""
-        return self._ask(outbox.settle(key, state, now, error, due, results)).rowcount == 1
+        `results`: of each recipient so far; None: as known before. `doubts`: likewise; "unclear" is one more."""
+        return self._ask(outbox.settle(key, state, now, error, due, results, doubts)).rowcount == 1
+
+    def send_again(self, row: outbox.OutboxRow, now: datetime) -> bool:
+        """A person wants a notice to go once more; see outbox.again."""
+        return self._ask(outbox.again(row, now)).rowcount == 1
 
     def release(self, now: datetime) -> None:
         """A person has let go what the brakes of sending held."""

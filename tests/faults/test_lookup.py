@@ -26,10 +26,13 @@ from mailflow.notices.samples import SAMPLES
 from mailflow.store import Store
 from mailflow.transports.base import Refusal, Sender
 from mailflow.transports.copied import CopyingSender
+from mailflow.transports.graph.api import Office as GraphOffice
+from mailflow.transports.graph.sender import GraphSender
 from mailflow.transports.smtp import SmtpSender
 from mailflow.transports.wire import Timeouts
 from tests.faults.office import SUPPORT
 from tests.policies.office import GONE, MAPPING, at
+from tests.servers.graph import GraphServer
 from tests.servers.smtp import SmtpServer
 from tests.store import samples
 from tests.stories.forks import ROOT
@@ -365,12 +368,61 @@ def test_only_lost_answers_count_when_a_notice_is_given_up(desk: Desk) -> None:
     assert (desk.state(), desk.got) == ("sent", [[LISI], [LISI]])
 
 
+def test_a_server_that_answers_nobody_is_left_alone_before_all_have_two_copies(desk: Desk) -> None:
+    with desk.store.write() as tx:
+        tx.put([replace(NOTICE, matter=f"complaint:{number}") for number in range(2, 11)])
+    desk.server.faults.abort_after_data = 1000
+    with closing(SmtpSender("127.0.0.1", desk.server.port, "plain", timeouts=QUICK)) as sender:
+        post = outbox.Post(sender, f"助手 <{SUPPORT}>", SUPPORT, TEMPLATES, MAPPING)
+        with pytest.raises(TransientError, match="没有答复"):
+            outbox.deliver(desk.store, post, NOON)
+        assert len(desk.got) == outbox.IN_A_ROW
+        desk.server.faults.abort_after_data = 0
+        for minutes in (5, 10):
+            outbox.deliver(desk.store, post, NOON + timedelta(minutes=minutes))
+    with desk.store.read() as reader:
+        assert {row.state for row in reader.outbox()} == {"sent"}
+    assert len(desk.got) == 10 + outbox.IN_A_ROW
+
+
 def test_a_process_that_dies_each_time_does_not_make_a_loop_of_us(desk: Desk) -> None:
     sender = SmtpSender("127.0.0.1", desk.server.port, "plain", timeouts=QUICK)
     for minutes in range(10):
         desk.deliver(KilledSender(sender, before=False), minutes)
     sender.close()
     assert (desk.state(), desk.got) == ("unclear", [[LISI]] * outbox.MOST_REPEATS)
+
+
+def test_a_server_that_fails_for_days_and_sends_nothing_gets_every_notice_in_the_end(desk: Desk) -> None:
+    """Its drafts say that nothing has gone: nobody has had a copy, and that is no reason to give up."""
+    with GraphServer() as server, closing(graph_sender(server)) as sender:
+        server.graph.before = lambda method, path: 503 if path.endswith("/send") else None
+        tried = [minutes for minutes in range(2 * 1440) if tries_at(desk, server, sender, minutes)]
+        assert (desk.state(), server.graph.submitted) == ("pending", [])
+        waits = [later - earlier for earlier, later in pairwise(tried)]
+        assert (waits == sorted(waits), max(waits)) == (True, 360), "and it is asked less and less often"
+        server.graph.before = lambda method, path: None
+        desk.deliver(sender, 4 * 1440)
+    assert (desk.state(), len(server.graph.submitted)) == ("sent", 1)
+
+
+def tries_at(desk: Desk, server: GraphServer, sender: Sender, minutes: int) -> bool:
+    """Whether the notice was tried in this minute."""
+    before = sum("/send" in request for request in server.graph.requests)
+    desk.deliver(sender, minutes)
+    return sum("/send" in request for request in server.graph.requests) > before
+
+
+def graph_sender(server: GraphServer) -> GraphSender:
+    return GraphSender(GraphOffice("support@corp.example", Token(server.graph.token), server.base, timeouts=QUICK))
+
+
+@dataclass
+class Token:
+    known: str
+
+    def token(self, *, fresh: bool = False) -> str:
+        return self.known
 
 
 @dataclass

@@ -7,6 +7,7 @@ import random
 import resource
 import subprocess
 import sys
+import threading
 from datetime import timedelta
 from pathlib import Path
 
@@ -89,6 +90,13 @@ def starved_archive(store: Store) -> None:
         print(error)
 
 
+def held(store: Store) -> None:
+    """Keeps others out until it is killed."""
+    with store.exclusive():
+        print("held", flush=True)
+        threading.Event().wait()
+
+
 def many(store: Store) -> None:
     """Many small transactions, to be run twice at once."""
     for n in range(25):
@@ -97,7 +105,7 @@ def many(store: Store) -> None:
             writer.touch(["shared.xlsx"])
 
 
-SCENES = {"batches": batches, "starved": starved, "starved_archive": starved_archive, "many": many}
+SCENES = {"batches": batches, "starved": starved, "starved_archive": starved_archive, "many": many, "held": held}
 """Anything else only opens the store; "unprivileged" does so as a user without rights."""
 
 NOBODY = 65534

@@ -9,21 +9,22 @@ from datetime import timedelta
 
 import pytest
 
-from mailflow.store import OutboxRow, Result, Store, outbox
+from mailflow.store import OutboxRow, Reader, Result, Store, outbox
 from mailflow.store import reader as questions
 from tests.store import samples
 from tests.store.children import ROOT
 from tests.store.samples import NOON
 from tests.store.test_schema import plan
 
-STATES = ("pending", "sending", "sent", "refused", "unclear")
+STATES = ("pending", "sending", "sent", "refused", "unclear", "closed")
 WAY: dict[str, tuple[str, ...]] = {
     "pending": (), "sending": ("claim",), "sent": ("claim", "sent"), "refused": ("claim", "refused"),
-    "unclear": ("claim", "unclear"),
+    "unclear": ("claim", "unclear"), "closed": ("claim", "refused", "closed"),
 }  # fmt: skip
 ALLOWED = {
     ("pending", "claim"), ("sending", "sent"), ("sending", "refused"), ("sending", "unclear"), ("sending", "pending"),
     ("unclear", "sent"), ("unclear", "pending"),
+    ("pending", "closed"), ("unclear", "closed"), ("refused", "closed"),
 }  # fmt: skip
 LATER = NOON + timedelta(hours=1)
 KEY = samples.notice("m").key
@@ -50,7 +51,7 @@ def row(store: Store) -> OutboxRow:
     return found
 
 
-@pytest.mark.parametrize("step", ["claim", "sent", "refused", "unclear", "pending"])
+@pytest.mark.parametrize("step", ["claim", "sent", "refused", "unclear", "pending", "closed"])
 @pytest.mark.parametrize("state", STATES)
 def test_a_row_moves_only_as_it_may(store: Store, state: str, step: str) -> None:
     in_state(store, state)
@@ -277,3 +278,58 @@ def test_what_is_asked_every_second_never_reads_all_there_is(sqlite_store: Store
     found = plan(sqlite_store, statement)
     assert f"INDEX {index}" in found
     assert "SCAN" not in found.replace("SCALAR", "")
+
+
+@pytest.mark.parametrize(
+    ("state", "after", "results"),
+    [
+        ("pending", "pending", {"a@x.example": "taken", "b@x.example": "refused"}),
+        ("unclear", "unclear", {"a@x.example": "taken", "b@x.example": "refused"}),
+        ("refused", "pending", {"a@x.example": "taken"}),
+        ("closed", "pending", {"a@x.example": "taken"}),
+    ],
+)
+def test_a_notice_goes_once_more_to_whom_it_has_not_gone(
+    store: Store, state: str, after: str, results: dict[str, Result]
+) -> None:
+    in_state(store, "pending")
+    with store.write() as writer:
+        writer.claim(KEY, NOON, b"mime")
+        said: dict[str, Result] = {"a@x.example": "taken", "b@x.example": "refused"}
+        first = {"closed": "refused"}.get(state, state)
+        writer.settle(KEY, first, NOON, "550", LATER + timedelta(days=1), said)
+        writer.settle(KEY, state, NOON, "550")
+        assert writer.send_again(row_of(writer), LATER)
+    found = row(store)
+    assert (found.state, found.results, found.doubts, found.due, found.error) == (after, results, 0, LATER, "550")
+    assert found.mime == (None if state in ("refused", "closed") else b"mime"), "what may have gone goes as it went"
+
+
+def row_of(reader: Reader) -> OutboxRow:
+    (found,) = reader.outbox()
+    return found
+
+
+def test_what_was_moved_meanwhile_does_not_go_once_more(store: Store) -> None:
+    in_state(store, "unclear")
+    seen = row(store)
+    assert move(store, "sent")
+    with store.write() as writer:
+        assert not writer.send_again(seen, LATER)
+    assert row(store).state == "sent"
+
+
+def test_a_notice_is_found_by_the_number_that_a_person_is_told(store: Store) -> None:
+    notices = [samples.notice("m1"), samples.notice("project:" + "长" * 3000)]
+    with store.write() as writer:
+        writer.put(notices)
+    with store.read() as reader:
+        for told in (*reader.outbox(), *reader.newest_notices()):
+            assert len(told.number) == 12
+            assert reader.notice_numbered(told.number) == told
+        assert reader.notice_numbered("") is None
+        assert reader.notice_numbered(notices[0].key) is None
+    with store.write() as writer:
+        numbers = {found.number for found in writer.outbox()}
+        writer.clear_derived()
+        assert {found.number for found in writer.outbox()} == numbers

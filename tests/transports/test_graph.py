@@ -872,6 +872,17 @@ def test_whatever_is_answered_nothing_is_given_up_and_nothing_sent_twice(
     assert box.graph.submitted == [NOTICE]
 
 
+@pytest.mark.parametrize("status", [400, 403, 429])
+def test_a_quota_that_is_used_up_is_a_clear_no_and_costs_no_doubt(box: OfficeBox, status: int) -> None:
+    instead(box.graph, "before", sending, graph_says(status, "ErrorSubmissionQuotaExceeded"), once=True)
+    with closing(box.sender()) as sender:
+        with pytest.raises(TransientError, match="ErrorSubmissionQuotaExceeded"):
+            sender.send(NOTICE, ADDRESS, BOTH)
+        assert box.held("Drafts") == []
+        sender.send(NOTICE, ADDRESS, BOTH)
+    assert box.graph.submitted == [NOTICE]
+
+
 @pytest.mark.parametrize(
     "answer", [graph_says(413, "RequestEntityTooLarge"), graph_says(400, "ErrorMimeContentInvalidBase64String")]
 )

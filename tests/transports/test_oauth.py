@@ -9,7 +9,7 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
@@ -27,12 +27,15 @@ from mailflow.transports.imap import ImapMailbox
 from mailflow.transports.oauth.google import GoogleApp, GoogleTokens
 from mailflow.transports.oauth.kept import keep
 from mailflow.transports.oauth.microsoft import MicrosoftApp, MicrosoftTokens, resource, scopes
+from mailflow.transports.smtp import SmtpSender
 from mailflow.transports.wire import Timeouts
-from tests.servers.imap import Handler, ScriptedImap, Session
+from tests.servers.imap import ScriptedImap, Session
 from tests.servers.loopback import Certificate
 from tests.servers.oauth import OAuthServer
+from tests.servers.smtp import Answer, ScriptedSmtp
 from tests.servers.trickle import HTTP, TLS, Trickle
 from tests.transports.contract import mail, read, subjects
+from tests.transports.scripted import Given
 
 USER = "support@corp.example"
 SCOPES = ["https://graph.microsoft.com/.default"]
@@ -522,13 +525,13 @@ def test_a_broken_key_is_told_without_showing_it(google: OAuthServer, tmp_path: 
 # -- logins with tokens -----------------------------------------------------------------------------------------------
 
 
-def with_token(*, capability: bytes, good: str, **on: Handler) -> ScriptedImap:
+def with_token(*, capability: bytes, good: str, refusal: bytes = b"AUTHENTICATE failed.") -> ScriptedImap:
     def authenticate(session: Session, tag: bytes, line: bytes) -> None:
         text = base64.b64decode(line.split()[2] if len(line.split()) > 2 else _asked(session)).decode()
         if f"auth=Bearer {good}\x01" in text and USER in text:
             session.ok(tag)
         else:
-            session.no(tag, b"AUTHENTICATE failed.")
+            session.no(tag, refusal)
 
     return ScriptedImap({1: mail("one")}, capability=capability, on={b"AUTHENTICATE": authenticate})
 
@@ -540,14 +543,44 @@ def _asked(session: Session) -> bytes:
 
 @pytest.mark.parametrize("mechanism", [b"XOAUTH2", b"OAUTHBEARER"])
 def test_imap_logs_in_with_a_fresh_token_after_every_reconnect(mechanism: bytes) -> None:
-    given = iter(["token-1", "token-2"])
+    given = Given("token-1", "token-2", "token-3")
     with with_token(capability=b"IMAP4rev1 AUTH=" + mechanism, good="token-1") as server:
-        box = ImapMailbox(
-            "s", "127.0.0.1", server.port, False, USER, lambda: "", timeouts=QUICK, token=lambda: next(given)
-        )
+        box = ImapMailbox("s", "127.0.0.1", server.port, False, USER, lambda: "", timeouts=QUICK, tokens=given)
         with closing(box):
             assert subjects(*read(box)) == ["one"]
             box.close()
             with pytest.raises(AuthError):
-                box.check()  # asked for the second token, which this server does not know
+                box.check()  # asked for the second token, which this server does not know, nor the third
         assert any(command.startswith(b"AUTHENTICATE " + mechanism) for command in server.commands)
+
+
+@pytest.mark.parametrize("refusal", [b"AUTHENTICATE failed.", b"AccessTokenExpired"])
+def test_imap_tries_a_fresh_token_once_where_a_kept_one_was_taken_back(refusal: bytes) -> None:
+    """Before its end: a password was changed, or the right to log in withdrawn."""
+    with with_token(capability=b"IMAP4rev1 AUTH=XOAUTH2", good="fresh", refusal=refusal) as server:
+        for tokens, error, asked in (
+            (Given("kept", "fresh"), None, [False, True]),
+            (Given("kept", "worse"), "换了新的令牌|登录失败", [False, True]),
+            (Given("kept", AuthError("不给令牌")), "不给令牌", [False, True]),
+            (Given(AuthError("不给令牌")), "不给令牌", [False]),
+        ):
+            box = ImapMailbox("s", "127.0.0.1", server.port, False, USER, lambda: "", timeouts=QUICK, tokens=tokens)
+            with closing(box), pytest.raises(AuthError, match=error) if error else nullcontext():
+                assert subjects(*read(box)) == ["one"]
+            assert tokens.asked == asked
+
+
+@pytest.mark.parametrize("fresh", ["fresh", "worse"])
+def test_smtp_tries_a_fresh_token_once_where_a_kept_one_was_taken_back(fresh: str) -> None:
+    good = base64.b64encode(f"user={USER}\x01auth=Bearer fresh\x01\x01".encode())
+    answers: dict[str, Answer | list[Answer]] = {"AUTH": [b"535 5.7.3 no.\r\n", b"535 5.7.3 no.\r\n"]}
+    if fresh == "fresh":
+        answers["AUTH"] = [b"535 5.7.3 no.\r\n", b"235 ok\r\n"]
+    tokens = Given("kept", fresh)
+    with ScriptedSmtp(answers, features=["AUTH XOAUTH2"]) as server:
+        sender = SmtpSender("127.0.0.1", server.port, "plain", USER, timeouts=QUICK, tokens=tokens)
+        with closing(sender), nullcontext() if fresh == "fresh" else pytest.raises(AuthError, match="no。换了新的令牌"):
+            sender.check()
+        said = [line for line in server.lines if line.startswith(b"AUTH ")]
+    assert tokens.asked == [False, True]
+    assert [line.split()[-1] == good for line in said] == [False, fresh == "fresh"]

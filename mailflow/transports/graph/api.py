@@ -31,7 +31,7 @@ _FULL = frozenset({"ErrorQuotaExceeded", "ErrorSubmissionQuotaExceeded"})
 
 
 class ThrottledError(TransientError):
-    """429: nothing was done."""
+    """Too many requests, or too much mail for a while or a mailbox: nothing was done."""
 
 
 class MailboxError(PermanentError):
@@ -98,12 +98,10 @@ class Api:
 
 def _refused(doing: str, answer: Answer) -> MailflowError:
     text = f"Graph {doing}失败：{answer.status} {said(answer)}"
-    if answer.status == 429:
+    if answer.status == 429 or code(answer) in _FULL:
         return ThrottledError(text, retry_after=answer.wish)
     if code(answer) in _NO_MAILBOX:
         return MailboxError(f"{text}。{_NO_MAILBOX[code(answer)]}。")
-    if code(answer) in _FULL:
-        return TransientError(text, retry_after=answer.wish)
     if answer.status == 401 or (answer.status == 403 and code(answer)):
         return AuthError(f"{text}。{_NEEDS}。")
     if answer.status in (400, 413, 415, 422) and code(answer):
