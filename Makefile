@@ -33,7 +33,7 @@ run: setup
 	$(BIN)/mailflow --config config.example.toml run
 
 test: .venv/.installed-dev
-	$(BIN)/python -m pytest -n auto $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 check: .venv/.installed-dev
 	$(BIN)/python -m ruff check

@@ -16,7 +16,7 @@ from mailflow import secret
 from mailflow.core.providers import Provider, provider_of
 from mailflow.errors import UserError
 from mailflow.logins import Gate
-from mailflow.transports.base import Mailbox, Sender
+from mailflow.transports.base import Mailbox, Sender, Tokens
 from mailflow.transports.pace import Pace
 from mailflow.urls import GRAPH_HOSTS, Url
 
@@ -68,7 +68,7 @@ class Accounts:
 
         return ImapMailbox(
             box.name, url.host, url.port or 993, url.scheme == "imaps", box.user or "", lambda: box.password() or "",
-            box.imap_folder, token=self._token(box, box.name), provider=self.provider(url.host), pace=self._pace,
+            box.imap_folder, tokens=self._tokens(box, box.name), provider=self.provider(url.host), pace=self._pace,
         )  # fmt: skip
 
     def sender(self, send: configuration.Send) -> Sender:
@@ -90,12 +90,13 @@ class Accounts:
     def _smtp(self, send: configuration.Send) -> Sender:
         from mailflow.transports.smtp import Mode, SmtpSender
 
-        url, token = send.url, self._token(send, SENDER)
+        url, tokens = send.url, self._tokens(send, SENDER)
         mode: Mode = "smtps" if url.scheme == "smtps" else "starttls"
         provider = self.provider(url.host)
         sender = SmtpSender(
-            url.host, url.port or 465, mode, send.user, lambda: send.password() or "", token=token, provider=provider
-        )
+            url.host, url.port or 465, mode, send.user, lambda: send.password() or "", tokens=tokens, provider=provider,
+            sender=send.address,
+        )  # fmt: skip
         if send.sent is None:
             return sender
         from mailflow.transports.copied import CopyingSender
@@ -103,7 +104,7 @@ class Accounts:
 
         sent = ImapSent(
             SENDER, send.sent.host, send.sent.port or 993, send.sent.scheme == "imaps", send.sent.user or "",
-            lambda: send.password() or "", send.sent.path, token=token, provider=self.provider(send.sent.host),
+            lambda: send.password() or "", send.sent.path, tokens=tokens, provider=self.provider(send.sent.host),
             pace=self._pace,
         )  # fmt: skip
         gate = self._gate(send.sent, send.sent.user, send)
@@ -134,8 +135,8 @@ class Accounts:
             base = f"http://{url.host}:{url.port}"
         return Office(url.user or "", self.tokens(account, name), base, delta=cloud != "china")
 
-    def _token(self, account: configuration.Account, name: str) -> Callable[[], str] | None:
-        return None if account.oauth is None else self.tokens(account, name).token
+    def _tokens(self, account: configuration.Account, name: str) -> Tokens | None:
+        return None if account.oauth is None else self.tokens(account, name)
 
     def tokens(self, account: configuration.Account, name: str) -> GoogleTokens | MicrosoftTokens:
         """Where the access tokens of the account called `name` come from. UserError: it uses none."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -20,6 +20,7 @@ from mailflow import config as configuration
 from mailflow.accounts import Accounts
 from mailflow.core.mapping import Mapping
 from mailflow.core.providers import Provider
+from mailflow.disks import Disk, disks_of
 from mailflow.errors import MailflowError, PermanentError, TransientError, UserError
 from mailflow.health import Board
 from mailflow.logins import MENDED, Gate, RefusedError
@@ -208,6 +209,10 @@ class App:
             one for what, day in signed_in.items() for one in alarm.expiring(what, day, today, alarm.SIGN_IN)
         ]
 
+    def disks(self) -> list[Disk]:
+        """What is written to."""
+        return disks_of(self.config.folders)
+
     @property
     def _zone(self) -> ZoneInfo:
         return ZoneInfo(self.config.main.timezone)
@@ -222,12 +227,12 @@ class App:
         after = timedelta(minutes=self.config.alarm.after)
         bell.ring([*board.alarms(now, after, self._zone), *self.expiring(now)], now)
 
-    def traffic(self, now: datetime) -> dict[str, alarm.Traffic]:
-        """How much mail each mailbox got, against what is usual; that is left out on days off, which are quiet."""
+    def traffic(self, now: datetime, names: Iterable[str]) -> dict[str, alarm.Traffic]:
+        """How much mail these mailboxes got, against what is usual; that is left out on days off, which are quiet."""
         calendar = self.in_force().calendar
         working = all(calendar.is_working(calendar.day(now - timedelta(hours=hours))) for hours in (0, 24))
         with self.store.read() as reader:
-            times = {box.name: reader.arrivals(box.name, now - alarm.REACH) for box in self.config.mailboxes}
+            times = {name: reader.arrivals(name, now - alarm.REACH) for name in names}
         found = {name: alarm.traffic(came, now) for name, came in times.items()}
         return found if working else {name: alarm.Traffic(one.last, None) for name, one in found.items()}
 
@@ -248,7 +253,8 @@ class App:
         with lock:
             if not (_locked(lock.fileno()) or _locked_soon(lock.fileno())):
                 raise UserError(f"另一个 mailflow 正在使用 {data}，请等它结束或先停掉它。", code=1)
-            yield
+            with self.store.exclusive():
+                yield
 
     def in_use(self) -> bool | None:
         """Whether a `run` or `once` is at work in the data folder. None: nobody can tell from here. Makes nothing."""
@@ -340,7 +346,8 @@ class App:
         """For `mailflow status` and for alarms: where `once` runs by the clock, no daemon sees to them."""
         now, bell = utc_now(), self.bell()
         try:
-            board.note_traffic(self.traffic(now))
+            board.note_disks(self.disks())
+            board.note_traffic(self.traffic(now, [box.name for box in self.config.mailboxes]))
             self.ring(bell, board, now)
         except Exception as error:  # noqa: BLE001  what was done is done, and is to be told
             summary.problems.append(f"警报：{self._told('alarm', error)}")
@@ -380,7 +387,7 @@ class App:
         if refused:
             summary.problems.append(f"{refused} 封通知被拒绝，不再发，详见 mailflow list notices。")
         if stuck:
-            text = f"{len(stuck)} 封通知还没有发出，会自动重试，详见 mailflow list notices"
+            text = f"{len(stuck)} 封通知还没有发出，详见 mailflow status"
             summary.problems.append(f"{text}：{stuck[0][1]}")
 
 

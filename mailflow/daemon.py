@@ -231,7 +231,11 @@ class Daemon:
         refused = intake.file_away(self.app.store, mailbox, self._working(name))
         wrong = TransientError(unreadable_text(unreadable)) if unreadable else refused
         if wrong:
-            self.board.part(name).failed(utc_now(), wrong, box.poll)
+            health = self.board.part(name)
+            if str(wrong) != health.error:
+                self._tell_mailbox(box.name, wrong, box.poll)
+            health.failed(utc_now(), wrong, box.poll)
+            health.gets_on()
         else:
             self._now_ok(name, box.poll, box.name)
 
@@ -244,11 +248,12 @@ class Daemon:
         unreadable = self._take_in(mailbox, box, everything=health.relists())
         if not self.stop.is_set():
             health.reconcile(self.app.store, mailbox, now, partial(self._take_in, mailbox, box), len(unreadable))
+            self._look_at_traffic(box.name)
         return unreadable
 
     def _take_in(self, mailbox: Mailbox, box: config.Mailbox, *, everything: bool = False) -> list[str]:
         """Takes in what waits; returns the UIDs that are there and that nobody hands out."""
-        store = self.app.store
+        store, health, came = self.app.store, self.board.part(f"read:{box.name}"), False
         unreadable: list[str] = []
         checker, working = self.app.checker(box), self._working(f"read:{box.name}")
         for batch in intake.waiting(store, mailbox, everything=everything):
@@ -257,9 +262,12 @@ class Daemon:
             self._decide(partial(intake.commit, store, source_of(box), batch, signatures))
             unreadable += batch.unreadable
             if batch.mails:
-                self.board.part(f"read:{box.name}").gets_on()
+                came = True
+                health.gets_on()
             if working():
                 return unreadable
+        if came or health.traffic.silent:
+            self._look_at_traffic(box.name)
         return unreadable
 
     def _tell_mailbox(self, mailbox: str, error: BaseException, wait: float) -> None:
@@ -298,6 +306,8 @@ class Daemon:
         tried = 0.0
         while not self.stop.wait(LOOK):
             try:
+                # Here, and not where it rings: a network disk that hangs must not keep that from being told.
+                self.board.note_disks(self.app.disks())
                 mapping = self.app.in_force()
                 stamp = publish.stamp(self.app.shelf)
                 if stamp != looked:
@@ -346,8 +356,13 @@ class Daemon:
             self._now_ok(name, RING)
             self.stop.wait(RING)
 
-    def _look_at_traffic(self) -> None:
-        self.board.note_traffic(self.app.traffic(utc_now()))
+    def _look_at_traffic(self, *names: str) -> None:
+        """Of these mailboxes; none named: of all. Not before what came while nothing ran is there: what was known then
+        stands, or each start after a day off would ring that a mailbox is silent."""
+        names = names or tuple(box.name for box in self.app.config.mailboxes)
+        compared = [name for name in names if self.board.part(f"read:{name}").reconciled]
+        if compared:
+            self.board.note_traffic(self.app.traffic(utc_now(), compared))
 
     # -- the rest ----------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ knew: since when something fails, and when a mailbox was last compared with its 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Literal
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
 from mailflow import alarm, files, intake, journal
+from mailflow.disks import ENOUGH, LOW, Disk
 from mailflow.errors import AuthError
 from mailflow.logins import RefusedError
 from mailflow.store import Store
@@ -65,8 +66,9 @@ class Health:
 
     def gets_on(self) -> None:
         """A part of its work is done: what fails after that is no longer the same failure again, and need not wait
-        longer each time. Where a line breaks every few minutes, a full mailbox is read all the same."""
-        self.failures = 0
+        longer each time. Where a line breaks every few minutes, a full mailbox is read all the same; but a server that
+        ends each connection soon is not logged in to as fast as can be."""
+        self.failures = min(self.failures, 1)
 
     def ok(self, now: datetime, rest: float = 0) -> None:
         self._turn("ok", now)
@@ -133,6 +135,8 @@ class Written:
     parts: dict[str, Health]
     ended: bool = False
     """It is the last that a daemon wrote, at its end."""
+    low: dict[str, str] = field(default_factory=dict)
+    """Disks that are about to be full, by the first name of what is written there: what a person is told."""
 
     @classmethod
     def read(cls, path: Path) -> Written | None:
@@ -153,6 +157,7 @@ class Board:
     path: Path
     by: By
     parts: dict[str, Health] = field(default_factory=dict)
+    low: dict[str, str] = field(default_factory=dict)
     _unwritten: str = ""
     """Why it could not be written; told once."""
 
@@ -160,7 +165,7 @@ class Board:
     def after_the_last(cls, path: Path, by: By) -> Board:
         """A board that goes on from what the last run wrote."""
         written = Written.read(path)
-        return cls(path, by, written.parts if written else {})
+        return cls(path, by, written.parts, written.low) if written else cls(path, by)
 
     def part(self, name: str) -> Health:
         return self.parts.setdefault(name, Health())
@@ -174,7 +179,7 @@ class Board:
     def write(self, now: datetime, *, ended: bool = False) -> None:
         """A full disk stops nothing."""
         try:
-            files.write_whole(self.path, _WRITTEN.dump_json(Written(now, self.by, dict(self.parts), ended)))
+            files.write_whole(self.path, _WRITTEN.dump_json(Written(now, self.by, dict(self.parts), ended, self.low)))
             self._unwritten = ""
         except OSError as error:
             if str(error) != self._unwritten:
@@ -183,8 +188,8 @@ class Board:
 
     def alarms(self, now: datetime, after: timedelta, zone: tzinfo) -> list[alarm.Alarm]:
         """Parts whose login is refused, or that have been failing, or silent, for `after`; mailboxes with mail missing
-        or with far less than usual. Times are shown in `zone`."""
-        found = []
+        or with far less than usual; disks that are about to be full. Times are shown in `zone`."""
+        found = [alarm.full(name, text) for name, text in self.low.items()]
         for name, health in list(self.parts.items()):
             what, _, mailbox = name.partition(":")
             if health.state == "refused":
@@ -202,3 +207,7 @@ class Board:
         for mailbox, traffic in found.items():
             health = self.part(f"read:{mailbox}")
             health.last_day, health.usual_day = traffic.last, traffic.usual
+
+    def note_disks(self, found: Iterable[Disk]) -> None:
+        limit = dict.fromkeys(self.low, ENOUGH)
+        self.low = {disk.names[0]: disk.text for disk in found if disk.free < limit.get(disk.names[0], LOW)}

@@ -37,7 +37,7 @@ Checked = Mapped[Place, Signatures]
 """What checking the signatures found, by where the mail lies on the server."""
 _AT_ONCE = 1000
 _MOST_REFUSED = 10
-"""After so many refusals to flag or to move it is the folder that is wrong, not the mail."""
+"""After so many refusals in a row to flag or to move it is the folder that is wrong, not the mail."""
 BATCH_SECONDS = 30.0
 """So long may the keys of one batch take, whatever the name servers do: mail is waiting."""
 
@@ -222,23 +222,29 @@ def file_away(store: Store, mailbox: Mailbox, stop: Callable[[], bool] = lambda:
     """Flags or moves what is committed. What fails is tried again the next time; repeating is harmless.
 
     A mail that may not be moved holds up neither those behind it nor what comes in: the first refusal is returned.
-    After some of them no further mail is tried this time. Raises TransientError and AuthError.
+    After some in a row no further mail is filed in this way this time; what was to be done before config.toml was
+    mended does not hold up what is to be done since. Raises TransientError and AuthError.
     """
-    refused: list[PermanentError] = []
+    first: PermanentError | None = None
+    refused = Counter[str]()
     for filing in _filings(store, mailbox.name):
-        if stop() or len(refused) == _MOST_REFUSED:
+        if stop():
             break
+        if refused[filing.action] == _MOST_REFUSED:
+            continue
         try:
             mailbox.file(Place(filing.folder, filing.uidvalidity, filing.uid), filing.action)
         except AuthError:
             raise
         except PermanentError as error:
-            refused.append(error)
+            first = first or error
+            refused[filing.action] += 1
             continue
+        refused[filing.action] = 0
         journal.step("filing.done")
         with store.write() as tx:
             tx.filing_done(filing.id)
-    return refused[0] if refused else None
+    return first
 
 
 def _filings(store: Store, mailbox: str) -> Iterator[FilingRow]:

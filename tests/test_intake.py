@@ -107,6 +107,24 @@ def test_a_server_that_refuses_all_is_not_asked_about_each(desk: Desk) -> None:
     assert desk.server.seen == set(), "it has not come to the last ten"
 
 
+def test_what_may_not_be_done_any_more_does_not_hold_up_what_is_to_be_done_since(desk: Desk) -> None:
+    """Once a person has mended `after`: what waits is still to be filed as it was meant then."""
+    uids = [desk.server.deliver(b"Subject: %d\r\n\r\n" % number, NOON) for number in range(40)]
+    with desk.store.write() as tx:
+        for number, uid in enumerate(uids):
+            tx.add_filing("support", "INBOX", "1", str(uid), "move:" if number < 20 else "seen")
+    assert str(intake.file_away(desk.store, desk.mailbox)) == "邮箱“support”不认识归档方式“move:”。"
+    assert desk.server.seen == set(uids[20:])
+
+
+def test_mails_here_and_there_that_may_not_be_moved_hold_up_none(desk: Desk) -> None:
+    uids = [desk.server.deliver(b"Subject: %d\r\n\r\n" % number, NOON) for number in range(60)]
+    desk.server.fixed = set(uids[::3])
+    desk.take_in()
+    assert intake.file_away(desk.store, desk.mailbox)
+    assert desk.server.seen == set(uids) - desk.server.fixed
+
+
 def test_what_was_committed_before_a_failure_is_counted(desk: Desk) -> None:
     for number in range(60):
         desk.server.deliver(b"Subject: %d\r\n\r\n" % number, NOON)

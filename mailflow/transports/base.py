@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol, TypeVar
 
-from mailflow.errors import PermanentError
+from mailflow.errors import AuthError, PermanentError
 
 K = TypeVar("K")
 
@@ -90,6 +90,14 @@ class Tokens(Protocol):
 
     def token(self, *, fresh: bool = False) -> str:
         """A token that is good for some minutes. `fresh`: the last one was refused. AuthError, TransientError."""
+
+
+class TokenRefusedError(AuthError):
+    """A server let nobody in with this token. One that was kept may have been taken back before its end, because a
+    password was changed or a right withdrawn: a fresh one is tried, once."""
+
+
+STILL_REFUSED = "换了新的令牌还是被拒绝：请核对应用的权限和邮箱地址；由人登录的，请重新运行 mailflow login。"
 
 
 class Mailbox(Protocol):

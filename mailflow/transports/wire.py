@@ -244,7 +244,13 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def words(said: object) -> str:
-    """A server's own words, on one line of at most 300 characters; Chinese servers speak UTF-8 or GBK."""
+    """A server's own words, to be quoted: on one line, and without the full stop at their end, since a sentence of ours
+    goes on or ends there."""
+    return one_line(said).rstrip(" .。")
+
+
+def one_line(said: object) -> str:
+    """At most 300 characters of it; Chinese servers speak UTF-8 or GBK."""
     text = _decoded(said) if isinstance(said, bytes) else str(said)
     return " ".join(text.split())[:300]
 

@@ -8,9 +8,10 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from itertools import chain
+from itertools import chain, count
 from pathlib import Path
 
+import pytest
 import schedule
 
 from mailflow import config
@@ -112,7 +113,70 @@ def test_a_line_that_breaks_after_each_batch_is_not_waited_for_longer_each_time(
 
     watched(daemon, lambda: eventually("all are taken in", taken_in, 60))
     assert part.error == "连接中断"
-    assert set(failures) <= {0, 1}
+    assert set(failures) <= {0, 1, 2}
+
+
+class Unreadable(MaildirMailbox):
+    """The disk does not hand one of its mails out."""
+
+    def batches(self, cursor: str | None, known: Known) -> Iterator[Batch]:
+        yield from super().batches(cursor, known)
+        yield Batch((), "", unreadable=("one",))
+
+    def wait(self, seconds: float, stop: threading.Event) -> None:
+        super().wait(0.1, stop)
+
+
+def test_a_mail_that_nobody_hands_out_does_not_make_the_next_failure_wait(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    office = Office(tmp_path)
+    looks = count()
+
+    class Faulty(App):
+        def mailbox(self, box: config.Mailbox) -> Mailbox:
+            return Unreadable(box.name, office.inbox)
+
+    daemon = Daemon(Faulty(config.load(tmp_path / "config.toml")))
+    part = daemon.board.part("read:support")
+    failures = []
+
+    def looked() -> bool:
+        failures.append(part.failures)
+        return part.state == "failed" and next(looks) > 20
+
+    watched(daemon, lambda: eventually("it has looked often", looked))
+    assert part.error == "1 封邮件读不出来，下次再试：one"
+    assert set(failures) <= {0, 1, 2}
+
+
+def test_what_came_in_is_counted_at_once(tmp_path: Path) -> None:
+    office = Office(tmp_path)
+    daemon = Daemon(App.of(tmp_path / "config.toml"))
+    part = daemon.board.part("read:support")
+
+    def look() -> None:
+        eventually("it has looked", lambda: part.state == "ok")
+        office.deliver(report("第一件事"))
+        eventually("it is counted", lambda: part.last_day == 1)
+
+    watched(daemon, look)
+
+
+def test_what_came_while_nothing_ran_is_not_missed_at_a_start(tmp_path: Path) -> None:
+    """After a day off the store knows of no mail of the last 24 hours, until the first look is over."""
+    office = Office(tmp_path)
+    office.once()
+    daemon = Daemon(App.of(tmp_path / "config.toml"))
+    part = daemon.board.part("read:support")
+    part.begin()
+    part.last_day = 40
+    daemon._look_at_traffic()
+    assert part.last_day == 40
+    part.reconciled = utc_now()
+    daemon._look_at_traffic()
+    assert part.last_day == 0
+    daemon.app.store.close()
 
 
 def test_a_store_that_hangs_is_shown_and_alarms_are_rung(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 from mailflow import status as statuses
 from mailflow.alarm import Traffic
 from mailflow.app import App
+from mailflow.disks import ENOUGH, LOW, Disk
 from mailflow.health import AGAIN, RECONCILE, Board, Health
 from mailflow.logins import Refused, RefusedError
 from mailflow.status import healthy, status_of
@@ -119,12 +120,47 @@ def test_a_disk_that_is_nearly_full_needs_a_person(tmp_path: Path, monkeypatch: 
     office = Office(tmp_path)
     assert office.once().code == 0
     disks = office.status()["disks"]
-    assert (disks.keys(), disks["data"]["low"]) == ({"data", "workbooks"}, False), "the pay ledger has no folder yet"
+    assert [disks[name]["low"] for name in ("data", "workbooks", "restricted")] == [False] * 3
     assert disks["data"]["folder"] == str(tmp_path / "var")
     monkeypatch.setattr(statuses, "LOW", disks["data"]["free"] * 2)
     found = status_of(App.of(tmp_path / "config.toml"), datetime.now(UTC))
     assert not healthy(found)
-    assert [line for line in lines(found) if line.startswith(f"✗ 磁盘：放数据的 {tmp_path / 'var'} 只剩")]
+    (line,) = [line for line in lines(found) if "磁盘" in line]
+    assert line.startswith(f"✗ 磁盘：放数据、工作簿、绩效台账的 {tmp_path / 'var'} 只剩"), "one disk, one line"
+
+
+def test_a_full_disk_rings_once_and_again_when_there_is_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`once` by cron: each run goes on from what the one before it knew."""
+    Office(tmp_path)
+    heard = tmp_path / "heard"
+    with open(tmp_path / "config.toml", "a", encoding="utf-8") as config:
+        config.write(f'[alarm]\ncommand = ["tee", "-a", "{heard}"]\n')
+    monkeypatch.setattr("mailflow.health.LOW", 2**80)
+    monkeypatch.setattr("mailflow.health.ENOUGH", 2**80)
+    for _ in range(2):
+        assert App.of(tmp_path / "config.toml").once(datetime.now(UTC)).problems == []
+    said = rf"磁盘：放数据、工作簿、绩效台账的 {tmp_path / 'var'} 只剩 \d+ MB，请腾出地方"
+    assert len(re.findall(said, heard.read_text(encoding="utf-8"))) == 1
+    monkeypatch.setattr("mailflow.health.LOW", 0)
+    App.of(tmp_path / "config.toml").once(datetime.now(UTC))
+    assert "已恢复" not in heard.read_text(encoding="utf-8"), "a little more space is not enough"
+    monkeypatch.setattr("mailflow.health.ENOUGH", 0)
+    App.of(tmp_path / "config.toml").once(datetime.now(UTC))
+    assert len(re.findall(f"已恢复：{said}", heard.read_text(encoding="utf-8"))) == 1
+
+
+def test_a_restart_says_not_that_a_full_disk_is_well_again(tmp_path: Path) -> None:
+    board = Board(tmp_path / "status.json", "run")
+    board.note_disks([Disk(("data", "restricted"), tmp_path, LOW - 1), Disk(("workbooks",), tmp_path, LOW)])
+    board.write(NOW)
+    after = Board.after_the_last(tmp_path / "status.json", "run")
+    after.begin(["publish"], NOW)
+    (rung,) = after.alarms(NOW, timedelta(hours=1), UTC)
+    assert (rung.key, rung.text[:12]) == ("disk:data", "磁盘：放数据、绩效台账的")
+    after.note_disks([Disk(("data",), tmp_path, ENOUGH - 1), Disk(("workbooks",), tmp_path, LOW - 1)])
+    assert {alarm.key for alarm in after.alarms(NOW, timedelta(hours=1), UTC)} == {"disk:data", "disk:workbooks"}
+    after.note_disks([Disk(("data",), tmp_path, ENOUGH), Disk(("workbooks",), tmp_path, ENOUGH)])
+    assert after.alarms(NOW, timedelta(hours=1), UTC) == []
 
 
 def test_what_ends_soon_is_told_and_is_no_fault_yet(tmp_path: Path) -> None:
@@ -142,10 +178,11 @@ def test_notices_that_wait_for_the_same_reason_are_one_line(tmp_path: Path) -> N
     office = Office(tmp_path)
     assert office.once().code == 0
     found = status_of(App.of(tmp_path / "config.toml"), datetime.now(UTC))
-    found["stuck"] = [{"notice": f"report:{n}", "reason": "服务器不在"} for n in range(40)]
-    found["stuck"].append({"notice": "held:1", "reason": "地址不对"})
+    found["stuck"] = [{"number": f"{n:012x}", "notice": f"report:{n}", "reason": "服务器不在"} for n in range(40)]
+    found["stuck"].append({"number": "3f9c0a1b2c4d", "notice": "held:1", "reason": "地址不对"})
     assert [line for line in lines(found) if "没有发出" in line] == [
-        "✗ 通知 report:0 等 40 封没有发出：服务器不在", "✗ 通知 held:1 没有发出：地址不对",
+        "✗ 通知 report:0（编号 000000000000）等 40 封没有发出：服务器不在",
+        "✗ 通知 held:1（编号 3f9c0a1b2c4d）没有发出：地址不对",
     ]  # fmt: skip
 
 

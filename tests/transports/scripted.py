@@ -18,6 +18,21 @@ BARE = b"IMAP4rev1"
 FULL = b"IMAP4rev1 IDLE ID MOVE UIDPLUS AUTH=PLAIN"
 
 
+class Given:
+    """Access tokens, one after the other; `asked`: whether each was to be a fresh one."""
+
+    def __init__(self, *tokens: str | Exception) -> None:
+        self._tokens = iter(tokens)
+        self.asked: list[bool] = []
+
+    def token(self, *, fresh: bool = False) -> str:
+        self.asked.append(fresh)
+        token = next(self._tokens)
+        if isinstance(token, Exception):
+            raise token
+        return token
+
+
 @contextlib.contextmanager
 def server_and_mailbox(
     mails: Mapping[int, bytes] | None = None,

@@ -11,19 +11,23 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from mailflow import journal
+from mailflow.core.providers import Provider
 from mailflow.errors import AuthError, MailflowError, TransientError
 from mailflow.transports.imap import ImapMailbox, ImapSent
+from mailflow.transports.imap.cursor import Cursor
+from mailflow.transports.pace import Pace
 from mailflow.transports.wire import Timeouts
 from tests.servers import imap as usual
 from tests.servers.imap import Handler, ScriptedImap, Session
 from tests.servers.loopback import Certificate, make_certificate
 from tests.transports.contract import Committed, committing, mail, subjects
-from tests.transports.scripted import ALIYUN, QUICK, place, server_and_mailbox
+from tests.transports.scripted import ALIYUN, QUICK, Given, place, server_and_mailbox
 
 # -- one mail at which the line breaks each time ----------------------------------------------------------------------
 
@@ -163,6 +167,85 @@ def test_a_line_that_broke_once_costs_nothing_but_the_poll() -> None:
     assert told == [("", "broken"), ("1 2 3 4 5 6 7", ""), ("", "")]
 
 
+def test_after_a_line_that_broke_for_long_all_mails_come_at_once() -> None:
+    """Each of them is suspected, until the first one has come; they do not wait for as long as it broke."""
+    mails = {uid: mail(str(uid)) for uid in range(1, 31)}
+    breaks = {b"UID FETCH": lambda session, tag, line: (cut if b"BODY" in line else usual.fetch)(session, tag, line)}
+    committed, cursor = Committed(), None
+    with server_and_mailbox(mails, on=breaks) as (server, mailbox):
+        for look in range(60 + 17):
+            if look == 60:
+                server.on.clear()
+            with contextlib.suppress(TransientError):
+                for batch in committing(mailbox, cursor, committed):
+                    cursor = batch.cursor
+            mailbox.close()
+            if len(committed.places) == len(mails):
+                break
+    assert len(committed.places) == len(mails)
+    assert look < 60 + 17
+    assert "broke" not in (cursor or "")
+
+
+@pytest.mark.parametrize(("looks", "left_out"), [(0, 0), (1, 0), (2, 1), (3, 0), (4, 1), (6, 1), (7, 0), (8, 1)])
+def test_a_mail_at_which_the_line_breaks_is_tried_but_seldom(looks: int, left_out: int) -> None:
+    assert Cursor("INBOX", "7", broke={1: looks}).leaves_out(1) == bool(left_out)
+
+
+def test_a_mail_at_which_the_line_breaks_is_never_given_up() -> None:
+    tried = [look for look in range(1, 200) if not Cursor("INBOX", "7", broke={1: look - 1}).leaves_out(1)]
+    assert tried[:5] == [1, 2, 4, 8, 16]
+    assert {after - before for before, after in pairwise(tried[4:])} == {16}
+
+
+def test_a_mail_that_was_only_suspected_clears_the_others() -> None:
+    at = Cursor("INBOX", "7", 9, again=[1, 2, 3], broke={1: 40, 2: 41, 3: 42, 11: 1})
+    at.pass_by([2], [2])
+    assert at.broke == {1: 40, 2: 41, 3: 42, 11: 1}
+    at.pass_by([2])
+    assert at.broke == {1: 3, 3: 3, 11: 3}
+    assert not any(at.leaves_out(uid) for uid in (1, 3, 11))
+
+
+def test_the_cursor_stays_small_whatever_breaks() -> None:
+    at = Cursor("客户询价/" * 20, str(2**32 - 1))
+    for start in range(2**32 - 20_000, 2**32 - 200, 200):
+        uids = list(range(start, start + 200))
+        at.broke_at(uids)
+        at.really_empty(uids, uids)
+        at.pass_by(uids, uids)
+        at.broke_at(range(start + 200, start + 400))
+        assert len(str(at).encode()) < 64 * 1024
+        assert Cursor.parse(str(at), at.folder) == at
+
+
+@pytest.mark.parametrize("text", ['{"uidvalidity": "7", "uid": 5}', '{"uidvalidity": "7", "uid": 5, "again": [3]}'])
+def test_the_cursor_of_an_older_release_is_understood(text: str) -> None:
+    at = Cursor.parse(text, "INBOX")
+    assert at is not None
+    assert (at.uid, at.broke, at.empty) == (5, {}, {})
+
+
+def test_a_large_mail_that_cannot_go_on_where_the_line_broke_is_suspected_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that wants a pause between two logins must not have it asked for first, for ever."""
+    monkeypatch.setattr("mailflow.transports.imap.mailbox._WHOLE", 1000)
+    monkeypatch.setattr("mailflow.transports.imap.mailbox._PART", 300)
+    monkeypatch.setattr("mailflow.transports.base.MAX_BATCH_BYTES", 1000)
+    at_600 = {b"UID FETCH": lambda session, tag, line: (cut if b"]<600." in line else usual.fetch)(session, tag, line)}
+    committed, cursor = Committed(), None
+    careful = Provider(id="careful", name="x", login_pause=60)
+    with ScriptedImap({1: mail("large", bytes(2000)), 2: mail("two")}, on=at_600) as server:
+        for expected in (set(), set(), {"2"}):
+            box = ImapMailbox(
+                "s", "127.0.0.1", server.port, False, "u@x.example", lambda: "pw", timeouts=QUICK, provider=careful,
+                pace=Pace(),
+            )  # fmt: skip
+            with contextlib.closing(box), contextlib.suppress(TransientError):
+                for batch in committing(box, cursor, committed):
+                    cursor = batch.cursor
+            assert {one.uid for one in committed.places} == expected
+
+
 def test_a_server_that_is_out_of_order_is_no_fault_of_the_mails() -> None:
     """It lets us in and then says that it is busy, or does not let us in at all."""
 
@@ -226,9 +309,9 @@ def test_a_server_that_repeats_the_password_does_not_get_it_into_a_message(answe
 
     capability = b"IMAP4rev1 AUTH=PLAIN AUTH=XOAUTH2"
     user = "用户" if way == "plain" else "u"
-    token = (lambda: "t0ken-of-some-length") if way == "token" else None
+    tokens = Given(*["t0ken-of-some-length"] * 2) if way == "token" else None
     with ScriptedImap(capability=capability, on={b"LOGIN": repeat, b"AUTHENTICATE": repeat}) as server:
-        box = ImapMailbox("s", "127.0.0.1", server.port, False, user, lambda: PASSWORD, timeouts=QUICK, token=token)
+        box = ImapMailbox("s", "127.0.0.1", server.port, False, user, lambda: PASSWORD, timeouts=QUICK, tokens=tokens)
         with contextlib.closing(box), pytest.raises(MailflowError) as caught:
             box.check()
     said = " ".join(map(str, causes(caught.value)))

@@ -66,6 +66,8 @@
         test_imap_logs_in_with_a_fresh_token_after_every_reconnect
         test_a_token_that_ends_in_mid_session_costs_one_poll
         test_a_token_that_ends_in_the_midst_is_renewed_once
+        test_imap_tries_a_fresh_token_once_where_a_kept_one_was_taken_back
+        test_smtp_tries_a_fresh_token_once_where_a_kept_one_was_taken_back
         test_two_accounts_of_one_person_share_what_is_kept_at_the_same_time
         test_answers_that_are_none_are_passing_and_no_refusal
 12 ids that change, items that vanish, 410
@@ -171,6 +173,7 @@ from mailflow.transports.wire import Timeouts
 from tests.servers import imap as usual
 from tests.servers.imap import Handler, ScriptedImap, Session
 from tests.transports.contract import Committed, mail, read, subjects
+from tests.transports.scripted import Given
 
 QUICK = Timeouts(connect=1, read=0.4, operation=10)
 TENCENT = b"IMAP4 IMAP4rev1 XLIST MOVE IDLE XAPPLEPUSHSERVICE NAMESPACE CHILDREN ID UIDPLUS"
@@ -348,7 +351,7 @@ def not_connected(session: Session, tag: bytes, line: bytes) -> None:
 @pytest.mark.parametrize("command", [b"EXAMINE", b"UID SEARCH", b"UID FETCH"])
 @pytest.mark.parametrize("ending", [expired_bye, expired_no, not_connected])
 def test_a_token_that_ends_in_mid_session_costs_one_poll(command: bytes, ending: Handler) -> None:
-    tokens = iter(["token-1", "token-2", "token-3"])
+    tokens = Given("token-1", "token-2", "token-3")
 
     def authenticate(session: Session, tag: bytes, line: bytes) -> None:
         session.write(b"+ \r\n")
@@ -357,9 +360,7 @@ def test_a_token_that_ends_in_mid_session_costs_one_poll(command: bytes, ending:
 
     server = ScriptedImap({1: mail("one")}, capability=b"IMAP4rev1 AUTH=XOAUTH2", on={b"AUTHENTICATE": authenticate})
     with server:
-        mailbox = ImapMailbox(
-            "s", "127.0.0.1", server.port, False, "u@x.example", str, timeouts=QUICK, token=lambda: next(tokens)
-        )
+        mailbox = ImapMailbox("s", "127.0.0.1", server.port, False, "u@x.example", str, timeouts=QUICK, tokens=tokens)
         with closing(mailbox):
             (batch,) = read(mailbox)
             server.mails[2] = mail("two")

@@ -19,6 +19,7 @@ from mailflow.transports.smtp import Mode, SmtpSender
 from mailflow.transports.wire import Timeouts
 from tests.servers.loopback import Certificate, free_port, make_certificate
 from tests.servers.smtp import Answer, Last, Late, ScriptedSmtp, SmtpServer, Talk, babble, silence, trickle
+from tests.transports.scripted import Given
 from tests.transports.sender_contract import FULL, REFUSED, Arrived, MoodyWay, RecipientsContract
 
 FROM = "support@company.example"
@@ -738,7 +739,7 @@ def login(
     with ScriptedSmtp(on, features=[auth]) as server:
         sender = SmtpSender(
             "127.0.0.1", server.port, "plain", "小王", lambda: "密码", timeouts=QUICK,
-            token=None if token is None else lambda: token, provider=provider or Provider(id="x", name="x"),
+            tokens=None if token is None else Given(token, token), provider=provider or Provider(id="x", name="x"),
         )  # fmt: skip
         with contextlib.closing(sender):
             yield server, sender
@@ -810,10 +811,37 @@ def test_each_way_not_to_get_in(
     with login(on, auth, token=token) as (server, sender):
         with pytest.raises(error, match=match) as caught:
             sender.send(NOTICE, FROM, [ANNA])
-        assert type(caught.value) is error
+        assert isinstance(caught.value, AuthError) == (error is AuthError)
         assert server.messages == []
         if token:
             assert server.lines[2:3] == ([] if auth == "AUTH PLAIN" else [b"" if "X" in auth else b"AQ=="])
+
+
+def test_the_check_asks_leave_for_the_sender_and_leaves_nothing_behind() -> None:
+    """A relay that knows its clients by their addresses has no login that could be refused."""
+    no = b"554 5.7.1 relay access denied\r\n"
+    with ScriptedSmtp({"MAIL": [b"250 ok\r\n", no, b"450 4.7.1 later\r\n", b"250 ok\r\n"]}) as server:
+        sender = SmtpSender("127.0.0.1", server.port, "plain", sender=FROM, timeouts=QUICK)
+        with contextlib.closing(sender):
+            assert "不需要登录" in sender.check()
+            assert server.lines[-2:] == [f"MAIL FROM:<{FROM}>".encode(), b"RSET"]
+            with pytest.raises(AuthError, match=rf"554 5\.7\.1 relay access denied。请核对.*{FROM}"):
+                sender.check()
+            with pytest.raises(TransientError, match="450"):
+                sender.check()
+            assert sender.send(NOTICE, FROM, [ANNA]) == ()
+        assert (server.messages, server.connections) == ([STUFFED], 1)
+
+
+def test_the_check_says_of_a_sender_that_the_server_cannot_take() -> None:
+    with ScriptedSmtp({}) as server:
+        for address, error in (("支持@tech.example", PermanentError), ("support@例子.example", None)):
+            sender = SmtpSender("127.0.0.1", server.port, "plain", sender=address, timeouts=QUICK)
+            with contextlib.closing(sender), pytest.raises(error) if error else contextlib.nullcontext():
+                sender.check()
+        assert [line for line in server.lines if line.startswith(b"MAIL")] == [
+            b"MAIL FROM:<support@xn--fsqu00a.example>"
+        ]
 
 
 def test_a_login_that_was_good_for_nothing_is_an_alarm_too() -> None:

@@ -34,6 +34,14 @@ def test_a_servers_words_are_read_whatever_its_charset_and_kept_on_one_line(char
     assert len(words(b"x" * 100_000)) == 300
 
 
+@pytest.mark.parametrize(
+    "said", ["Authentication failed.", b"Authentication failed. ", "Authentication failed。..\r\n"]
+)
+def test_a_servers_words_can_stand_within_a_sentence(said: str | bytes) -> None:
+    assert words(said) == "Authentication failed"
+    assert f"拒绝登录：{words(said)}。" == "拒绝登录：Authentication failed。"
+
+
 def test_a_large_mail_may_take_longer() -> None:
     assert Timeouts(operation=300).for_bytes(0) == 300
     assert Timeouts(operation=300).for_bytes(50 * 1024 * 1024) > 3000

@@ -23,6 +23,7 @@ from imapclient.exceptions import LoginError, ProtocolError
 from mailflow import __version__, journal
 from mailflow.core.providers import GENERIC, Provider
 from mailflow.errors import AuthError, MailflowError, PermanentError, TransientError
+from mailflow.transports.base import STILL_REFUSED, TokenRefusedError, Tokens
 from mailflow.transports.imap.client import Client
 from mailflow.transports.pace import Pace
 from mailflow.transports.wire import USUAL, Timeouts, Watchdog, blotted, connect, encrypted, is_loopback, why, words
@@ -56,6 +57,7 @@ _PASSING = re.compile(
     r"|(too many|number of) [a-z ]{0,30}connections",
     re.IGNORECASE,
 )
+_ENDED = "AccessTokenExpired"
 _FOR_GOOD = re.compile(r"\[(NONEXISTENT|NOPERM|CANNOT)\]|n.t exist|not exist|no such|unknown mailbox", re.IGNORECASE)
 """RFC 5530, and what servers say that do not know it. Any other NO may pass: it is tried again. Microsoft 365 ends a
 session with its token, and may say after a good login that it is not connected (mail.md §1.2)."""
@@ -77,7 +79,7 @@ class Connection:
     Args:
         tls: TLS from the start (imaps). Without it STARTTLS is used, and demanded unless the host is this machine.
         password: asked for at every login, so that a rotated one is used.
-        token: gives an access token in place of a password, a fresh one at every login (mail.md §8, 11).
+        tokens: give an access token in place of a password, asked for at every login (mail.md §8, 11).
         provider: what is special about the server.
         context: for TLS; the system's trusted authorities by default.
         pace: when the account last logged in.
@@ -93,7 +95,7 @@ class Connection:
         password: Callable[[], str],
         folder: str = "INBOX",
         *,
-        token: Callable[[], str] | None = None,
+        tokens: Tokens | None = None,
         provider: Provider = GENERIC,
         context: ssl.SSLContext | None = None,
         timeouts: Timeouts = USUAL,
@@ -102,7 +104,7 @@ class Connection:
         self.name = name
         self.folder = "INBOX" if folder.upper() == "INBOX" else folder
         self._host, self._port, self._tls = host, port, tls
-        self._user, self._password, self._token = user, password, token
+        self._user, self._password, self._tokens = user, password, tokens
         self._provider = provider
         self._context = context or ssl.create_default_context()
         self._timeouts = timeouts
@@ -180,16 +182,24 @@ class Connection:
         return self._client
 
     def _connected(self) -> Client:
+        self._wait_for_turn()
+        try:
+            return self._let_in()
+        except TokenRefusedError:
+            return self._let_in(fresh=True)
+
+    def _let_in(self, *, fresh: bool = False) -> Client:
+        """A new connection; logged in with a token that is `fresh`, where tokens are used."""
+
         def opened() -> socket.socket:
             context = self._context if self._tls else None
             return connect(self._host, self._port, self._timeouts.connect, self._watchdog, context)
 
-        self._wait_for_turn()
         client = Client(self._host, self._port, self._timeouts, opened)
         try:
             self._secure(client)
             if not client.logged_in:
-                self._log_in(client)
+                self._log_in(client, fresh)
             client.forget_capabilities()
             _introduce(client)
         except BaseException:
@@ -214,18 +224,21 @@ class Connection:
             raise PermanentError(f"{self._host} 不提供加密连接（STARTTLS），不会发送密码。请改用 imaps://。")
         client.encrypt(lambda sock: encrypted(sock, self._host, self._watchdog, self._context))
 
-    def _log_in(self, client: Client) -> None:
-        secret = self._token() if self._token is not None else self._password()
+    def _log_in(self, client: Client, fresh: bool) -> None:
+        secret = self._tokens.token(fresh=fresh) if self._tokens is not None else self._password()
         if re.search(r"[\r\n\0]", self._user + secret):
             raise AuthError(f"{self._host} 的用户名或密码中有换行或空字符，没有登录。")
         try:
-            if self._token is not None:
+            if self._tokens is not None:
                 self._log_in_with_token(client, secret)
             else:
                 self._log_in_with_password(client, secret)
             return
         except LoginError as error:
-            refusal = _login_error(self._host, self._user, secret, error, self._provider)
+            hint = _LOGIN_HINT if self._tokens is None else STILL_REFUSED
+            refusal = _login_error(self._host, self._user, secret, error, self._provider.meaning, hint)
+            if self._tokens is not None and (isinstance(refusal, AuthError) or _ENDED in str(refusal)):
+                refusal = TokenRefusedError(str(refusal))
         # Not within the block: what the library tells may repeat the password, and must not hang on the error.
         raise refusal
 
@@ -320,13 +333,15 @@ def _told(error: BaseException) -> str:
     return f"连接中断（{words(said)}）" if isinstance(error, imaplib.IMAP4.abort) else why(error)
 
 
-def _login_error(host: str, user: str, secret: str, error: LoginError, provider: Provider) -> MailflowError:
+def _login_error(
+    host: str, user: str, secret: str, error: LoginError, meaning: Callable[[str], str | None], hint: str
+) -> MailflowError:
     # imapclient wraps whatever happens during a login; a lost connection is no refusal.
     cause = error.__context__ or error
     said = blotted(words(cause.args[0] if cause.args else cause), _sent_as(user, secret))
     if isinstance(cause, imaplib.IMAP4.abort) or passing(error):
         return TransientError(f"{host} 登录失败（{user}）：{said}")
-    return AuthError(f"{host} 拒绝登录（{user}）：{said}。{provider.meaning(said) or _LOGIN_HINT}")
+    return AuthError(f"{host} 拒绝登录（{user}）：{said}。{meaning(said) or hint}")
 
 
 def _sent_as(user: str, secret: str) -> list[str]:

@@ -11,6 +11,8 @@ _MAX_AGAIN = 500
 """What is remembered of refused mails, the newest; reconciliation finds the others."""
 _LOOKS = 3
 """A mail that is empty at so many looks in a row is an empty mail, and none that is still being written."""
+_SELDOM = 16
+"""A mail at which the line breaks is tried again after so many looks at most."""
 
 
 @dataclass
@@ -44,10 +46,13 @@ class Cursor:
 
     def pass_by(self, uids: Sequence[int], refused: Collection[int] = ()) -> None:
         """These are dealt with; the refused among them are to be tried again."""
+        innocent = {*self.broke}.intersection(uids).difference(refused)
         self.uid = max(self.uid, *uids) if uids else self.uid
         self.again = sorted({*self.again}.difference(uids) | {*refused})[-_MAX_AGAIN:]
         self.empty = {uid: looks for uid, looks in self.empty.items() if uid in self.again}
-        self.broke = {uid: looks for uid, looks in self.broke.items() if uid > self.uid or uid in self.again}
+        left = {uid: looks for uid, looks in self.broke.items() if uid > self.uid or uid in self.again}
+        # Then it was the line, and may have been for the others: their next look is the fourth: they are tried at it.
+        self.broke = dict.fromkeys(left, 3) if innocent else left
 
     def really_empty(self, uids: Collection[int], blank: Collection[int]) -> set[int]:
         """Those of `uids`, of which the server now says that the `blank` ones are empty, that have been so for long."""
@@ -66,9 +71,9 @@ class Cursor:
 
     def leaves_out(self, uid: int) -> bool:
         """Whether this mail must not break the line at this look. It is tried twice, and then at the looks number 4, 8,
-        16 and so on, so that it holds up the others ever more seldom; it may have been the line, or the server."""
+        16, 32, 48 and so on, so that it holds up the others but seldom; it may have been the line, or the server."""
         look = self.broke.get(uid, 0) + 1
-        return look > 2 and look & (look - 1) != 0
+        return look > 2 and look % min(_SELDOM, 1 << (look.bit_length() - 1)) != 0
 
     def __str__(self) -> str:
         data: dict[str, object] = {"folder": self.folder, "uidvalidity": self.validity, "uid": self.uid}

@@ -14,7 +14,7 @@ from imapclient import imap_utf7
 
 from mailflow.transports.imap.client import Client
 from mailflow.transports.imap.connection import refused
-from mailflow.transports.wire import words
+from mailflow.transports.wire import one_line
 
 _LINE = re.compile(
     rb"\((?P<flags>[^)]*)\) (?P<delimiter>\"(?:\\.|[^\"\\])+\"|NIL) (?:\"(?P<quoted>(?:\\.|[^\"\\])*)\"|(?P<bare>.+))",
@@ -51,7 +51,7 @@ def listed(client: Client) -> list[Folder]:
 
 def _folder(match: re.Match[bytes], literal: bytes | None) -> Folder:
     raw = literal if literal is not None else match["bare"] or re.sub(rb"\\(.)", rb"\1", match["quoted"])
-    delimiter = "" if match["delimiter"].upper() == b"NIL" else words(match["delimiter"][1:-1])[-1:]
+    delimiter = "" if match["delimiter"].upper() == b"NIL" else one_line(match["delimiter"][1:-1])[-1:]
     flags = {*match["flags"].lower().split()}
     selectable = not {b"\\noselect", b"\\nonexistent"} & flags
     return Folder(_decoded(raw), raw, delimiter, selectable, sent=b"\\sent" in flags)
@@ -63,7 +63,7 @@ def _decoded(raw: bytes) -> str:
         name: Any = imap_utf7.decode(raw)
         if imap_utf7.encode(name) == raw:
             return str(name)
-    return words(raw)
+    return one_line(raw)
 
 
 def advice(there: Collection[Folder], folder: str) -> str | None:

@@ -170,11 +170,14 @@ class ImapMailbox(Connection):
             at_byte = mail.tell()
             try:
                 answers, refused = self._fetch(at, [uid], [f"BODY.PEEK[]<{at_byte}.{_PART}>"], _PART)
-            except _BrokeError:
-                if at_byte == broke_at:
+            except TransientError as error:
+                if at_byte != broke_at and isinstance(error, _BrokeError):
+                    broke_at = at_byte
+                    continue
+                if not broke_at:
                     raise
-                broke_at = at_byte
-                continue
+                # Nor can it go on, as where a new login has to wait; or this mail would be the first again, for ever.
+                raise _BrokeError(str(error), retry_after=error.retry_after) from error
             answer = answers.get(uid)
             if refused or at_byte > min(2 * size, _LARGEST) + _PART:
                 return {}, {uid}  # the second: a server whose parts have no end

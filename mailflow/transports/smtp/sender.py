@@ -18,7 +18,7 @@ from mailflow import journal
 from mailflow.core.address import ascii_form, is_address
 from mailflow.core.providers import GENERIC, Provider
 from mailflow.errors import AuthError, MailflowError, PermanentError, TransientError, UnclearError
-from mailflow.transports.base import Refusal
+from mailflow.transports.base import STILL_REFUSED, Refusal, TokenRefusedError, Tokens
 from mailflow.transports.smtp.connection import TROUBLE, Connection, StrangeError
 from mailflow.transports.smtp.login import authenticate, by_password, by_token
 from mailflow.transports.wire import USUAL, Timeouts, Watchdog, connect, crlf, is_loopback, why, words
@@ -26,6 +26,7 @@ from mailflow.transports.wire import USUAL, Timeouts, Watchdog, connect, crlf, i
 Mode = Literal["smtps", "starttls", "plain"]
 
 _GOODBYE = 2.0
+_LOGIN_HINT = "请核对密码；163、QQ、阿里云等邮箱要用授权码，授权码也会过期。"
 _CLOSING = 421
 _LOGIN_WANTED = (530, 534, 535, 538)
 _TOO_LARGE = 552
@@ -43,8 +44,9 @@ class SmtpSender:
             to log in if it is offered. "plain": never TLS; then no password is sent, but to this machine.
         user: None sends without login.
         password: asked for at every login.
-        token: gives an access token in place of a password, a fresh one at every login.
+        tokens: give an access token in place of a password, asked for at every login.
         provider: what is special about the server.
+        sender: the address that `check` asks leave for; "" does not ask.
         context: for TLS; the system's trusted authorities by default.
     """
 
@@ -58,14 +60,15 @@ class SmtpSender:
         user: str | None = None,
         password: Callable[[], str] | None = None,
         *,
-        token: Callable[[], str] | None = None,
+        tokens: Tokens | None = None,
         provider: Provider = GENERIC,
+        sender: str = "",
         context: ssl.SSLContext | None = None,
         timeouts: Timeouts = USUAL,
     ) -> None:
         self._host, self._port, self._mode = host, port, mode
-        self._user, self._password, self._token = user, password, token
-        self._provider = provider
+        self._user, self._password, self._tokens = user, password, tokens
+        self._provider, self._sender = provider, sender
         self._context = context or ssl.create_default_context()
         self._timeouts = timeouts
         self._watchdog = Watchdog()
@@ -108,18 +111,20 @@ class SmtpSender:
         self, connection: Connection, message: bytes, sender: str, recipients: Sequence[str]
     ) -> tuple[Refusal, ...]:
         """MAIL and RCPT. Returns who was refused; raises when nobody is left."""
-        if sender and (refusal := _refused_here(connection, sender)):
-            raise PermanentError(f"发件地址“{words(sender)}”不能使用：{refusal.text}")
-        options = _mail_options(connection, message, (sender, *map(ascii_form, recipients)))
-        code, said = connection.docmd("MAIL", " ".join([f"FROM:<{sender}>", *options]))
-        if not _fine(code):
-            raise self._sender_refused(sender, code, said)
+        self._mail(connection, sender, _mail_options(connection, message, (sender, *map(ascii_form, recipients))))
         answers = [_rcpt(connection, recipient) for recipient in recipients]
         refusals = tuple(refusal for refusal in answers if refusal is not None)
         if len(refusals) == len(recipients):
             text = f"{self._host} 拒绝了所有收件人：" + "；".join(f"{r.recipient} {r.code} {r.text}" for r in refusals)
             raise (PermanentError if all(refusal.permanent for refusal in refusals) else TransientError)(text)
         return refusals
+
+    def _mail(self, connection: Connection, sender: str, options: Sequence[str]) -> None:
+        if sender and (refusal := _refused_here(connection, sender)):
+            raise PermanentError(f"发件地址“{words(sender)}”不能使用：{refusal.text}")
+        code, said = connection.docmd("MAIL", " ".join([f"FROM:<{sender}>", *options]))
+        if not _fine(code):
+            raise self._sender_refused(sender, code, said)
 
     def _sender_refused(self, sender: str, code: int, said: bytes) -> MailflowError:
         """The sender is the same for all messages: a wrong setting, or an account that is blocked, must cost none."""
@@ -165,9 +170,19 @@ class SmtpSender:
         return self._provider.per_minute
 
     def check(self) -> str:
-        tls = isinstance(self._open().sock, ssl.SSLSocket)
+        connection = self._open()
+        tls = isinstance(connection.sock, ssl.SSLSocket)
+        if self._sender:
+            self._ask_leave(connection, ascii_form(self._sender))
         login = f"已用 {self._user} 登录" if self._user else "不需要登录"
         return f"已连接发件服务器 {self._host}:{self._port}，{'已加密' if tls else '未加密'}，{login}。"
+
+    def _ask_leave(self, connection: Connection, sender: str) -> None:
+        """Without a login only this tells whether the server takes mail from here, and in this name. Nothing is sent:
+        RSET undoes it (RFC 5321 §4.1.1.5)."""
+        with self._operation("询问"):
+            self._mail(connection, sender, () if sender.isascii() else ("SMTPUTF8",))
+            connection.docmd("RSET")
 
     def close(self) -> None:
         connection, self._connection = self._connection, None
@@ -200,10 +215,15 @@ class SmtpSender:
                 if self._connection.docmd("RSET")[0] == 250:
                     return self._connection
             self._drop()
-        self._connection = self._connected()
+        try:
+            self._connection = self._connected()
+        except TokenRefusedError:
+            self._connection = self._connected(fresh=True)
         return self._connection
 
-    def _connected(self) -> Connection:
+    def _connected(self, *, fresh: bool = False) -> Connection:
+        """Logged in with a token that is `fresh`, where tokens are used."""
+
         def opened() -> socket.socket:
             context = self._context if self._mode == "smtps" else None
             return connect(self._host, self._port, self._timeouts.connect, self._watchdog, context)
@@ -213,7 +233,7 @@ class SmtpSender:
             connection.ehlo_or_helo_if_needed()
             self._secure(connection)
             if self._user:
-                self._log_in(connection, self._user)
+                self._log_in(connection, self._user, fresh)
         except BaseException:
             connection.close()
             raise
@@ -233,9 +253,9 @@ class SmtpSender:
         elif not here:
             raise TransientError(f"{self._host} 不提供加密连接（STARTTLS），没有发送。请改用 smtps://。")
 
-    def _log_in(self, connection: Connection, user: str) -> None:
-        if self._token is not None:
-            code, said = authenticate(connection, by_token(user, self._token()))
+    def _log_in(self, connection: Connection, user: str, fresh: bool) -> None:
+        if self._tokens is not None:
+            code, said = authenticate(connection, by_token(user, self._tokens.token(fresh=fresh)))
         else:
             code, said = authenticate(connection, by_password(user, self._password() if self._password else ""))
         if code == 235:
@@ -247,8 +267,8 @@ class SmtpSender:
             raise TransientError(text)
         if code < 500:
             raise StrangeError(text)
-        hint = self._provider.meaning(text) or "请核对密码；163、QQ、阿里云等邮箱要用授权码，授权码也会过期。"
-        raise AuthError(f"{text}。{hint}")
+        hint = self._provider.meaning(text) or (_LOGIN_HINT if self._tokens is None else STILL_REFUSED)
+        raise (AuthError if self._tokens is None else TokenRefusedError)(f"{text}。{hint}")
 
     def _drop(self) -> None:
         connection, self._connection = self._connection, None
