@@ -98,6 +98,11 @@ def lost(mailbox: str, missing: int) -> list[Alarm]:
     return [Alarm(f"missing:{mailbox}", f"邮箱 {mailbox} 里有 {missing} 封信没有收进来：请把日志交给维护人员。")]
 
 
+def full(disk: str, text: str) -> Alarm:
+    """A disk with so little space that nothing will be kept any more; `disk`: what is written there."""
+    return Alarm(f"disk:{disk}", text)
+
+
 RENEW = "请换新的，并改 password_expires"
 SIGN_IN = "请在这台机器上重新运行 mailflow login"
 

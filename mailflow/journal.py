@@ -280,6 +280,11 @@ def notice_looked_up(*, key: str, found: bool | None) -> None:
     _log.info("notice_looked_up", key=key, found=found)
 
 
+def notice_settled(*, key: str, again: bool, before: str) -> None:
+    """A person has looked at a notice that did not go: once more, or done with. `before`: its state until then."""
+    _log.info("notice_settled", key=key, again=again, before=before)
+
+
 def notices_braked(*, waiting: int, limit: int) -> None:
     """A brake: too many notices at once; a person must let them go."""
     _log.error("notices_braked", waiting=waiting, limit=limit)

@@ -19,7 +19,7 @@ def from_environment(variable: str, what: str) -> str:
 def from_file(path: Path) -> str:
     """The content of a password file, without the byte order mark and line end that editors add."""
     try:
-        value = path.read_text(encoding="utf-8-sig").rstrip("\r\n")
+        value = path.read_text(encoding="utf-8-sig").rstrip("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"读不到密码文件 {path}：{_why(error)}") from None
     if not value:

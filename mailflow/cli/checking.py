@@ -9,13 +9,15 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mailflow.cli.language import say
 from mailflow.cli.options import Config, open_app
-from mailflow.cli.output import tell
+from mailflow.cli.output import reason, tell
+from mailflow.disks import CALLED, LOW, standing
 from mailflow.errors import AuthError, MailflowError, PermanentError, Problem, TransientError, UserError
 
 if TYPE_CHECKING:
@@ -126,10 +128,17 @@ def _check_secrets(app: App) -> None:
     for path in app.config.secret_files:
         if mode := open_to_others(path):
             tell(f"  提示：密码文件 {path} 别的用户也能读或写（权限 {mode}）：请运行 chmod 600 {path}")
-    for path in app.config.password_files:
-        with suppress(UserError):  # where it is used, it is told why it cannot be read
-            if len((word := from_file(path)).split()) > 1 or word != word.strip():
-                tell(f"  提示：密码文件 {path} 里有空格或不止一行：里面应只有密码，请核对。")
+    problems: list[Problem] = []
+    for path in app.config.secret_files:
+        try:
+            word = from_file(path)
+        except UserError as error:
+            problems += error.problems
+            continue
+        if path in app.config.password_files and (len(word.split()) > 1 or word != word.strip()):
+            tell(f"  提示：密码文件 {path} 里有空格或不止一行：里面应只有密码，请核对。")
+    if problems:
+        raise UserError(problems)
 
 
 def _check_mappings(app: App) -> str:
@@ -160,23 +169,29 @@ def _check_templates(app: App) -> None:
         raise UserError(problems)
 
 
-_FOLDERS = {"data": "数据", "workbooks": "工作簿", "restricted": "绩效台账"}
-
-
 def _check_folders(app: App) -> str:
-    """Whether whoever runs this may write where `once` and `run` will. Makes none of them."""
-    folders = {_FOLDERS[name]: folder for name, folder in app.config.folders.items()}
-    wrong = []
-    for what, folder in folders.items():
-        place = next(path for path in (folder, *folder.parents) if path.exists())
-        if not place.is_dir():
-            wrong.append(Problem(f"{what}的文件夹 {folder}：{place} 不是文件夹"))
-        elif not os.access(place, os.W_OK | os.X_OK):
-            why = "不能写入，请让运行 mailflow 的用户能写（磁盘是只读的也会这样）"
-            wrong.append(Problem(f"{what}的文件夹 {folder}：{place} {why}"))
+    """Whether whoever runs this may write where `once` and `run` will, and whether there is space. Makes nothing."""
+    folders = {CALLED[name]: folder for name, folder in app.config.folders.items()}
+    wrong = {what: why for what, folder in folders.items() if (why := _unwritable(folder))}
     if wrong:
-        raise UserError(wrong)
+        raise UserError([Problem(f"{what}的文件夹 {folders[what]}：{why}") for what, why in wrong.items()])
+    for disk in app.disks():
+        if disk.free < LOW:
+            tell(f"  提示：{disk.text}")
     return "、".join(f"{what} {folder}" for what, folder in folders.items()) + " 可以写入"
+
+
+def _unwritable(folder: Path) -> str:
+    """Why nothing can be written there; "" if it can."""
+    try:
+        place = standing(folder)
+    except OSError as error:
+        return f"看不到它（{reason(error)}），请让运行 mailflow 的用户能进它上面的文件夹"
+    if not place.is_dir():
+        return f"{place} 不是文件夹"
+    if not os.access(place, os.W_OK | os.X_OK):
+        return f"{place} 不能写入，请让运行 mailflow 的用户能写（磁盘是只读的也会这样）"
+    return ""
 
 
 def _check_store(app: App) -> str:

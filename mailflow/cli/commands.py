@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mailflow import __version__
-from mailflow.cli import checking, deciding, explaining, running, setup, showing, workbooks
+from mailflow.cli import checking, deciding, explaining, notices, running, setup, showing, workbooks
 from mailflow.cli.help import Command, Group
 from mailflow.cli.language import say
 from mailflow.cli.options import Config, choose
@@ -35,6 +35,9 @@ COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
     ("decide", deciding.decide,
      say("答复一件待确认的事，与回信或填表一样",
          "answer a held item, as the reply or the cell would")),
+    ("notice", notices.notice,
+     say("处理一封没有发出、不明或被拒绝的通知：再发，或不再管它",
+         "settles a notice that did not go: once more, or done with")),
     ("close-month", deciding.close_month,
      say("给一个月的绩效台账关账；关了就不能再打开",
          "close a month's ledger, for good")),

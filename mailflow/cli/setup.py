@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from mailflow.cli.language import say
 from mailflow.cli.options import Config, open_app
 from mailflow.errors import UserError
-
-if TYPE_CHECKING:
-    pass
 
 _NOTICE_HELP = say("通知的名称，如 held；见 docs/templates.md", "name of the notice, e.g. held; see docs/templates.md")
 _LOGIN_HELP = say("[[mailbox]] 的 name；发信的账号写 send", "name of a [[mailbox]], or send")

@@ -7,10 +7,8 @@ prometheus   the same in Prometheus' text format
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import asdict
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,16 +16,15 @@ from mailflow import views
 from mailflow.alarm import Traffic
 from mailflow.app import App
 from mailflow.core.records import Due, Held, Mail
+from mailflow.disks import LOW, Disk
 from mailflow.errors import MailflowError
 from mailflow.health import Health, Written
-from mailflow.store import Reader, WorkbookRow
+from mailflow.store import Reader, WorkbookRow, number_of
 
 SILENT = timedelta(minutes=2)
 """A daemon that has written nothing for so long is not running."""
 KILLED = timedelta(seconds=15)
 """Nor is one that has written nothing for so long and does not hold its lock any more."""
-LOW = 100 * 2**20
-"""Bytes: with less free space a folder is about to be full."""
 
 
 def status_of(app: App, now: datetime) -> dict[str, Any]:
@@ -38,7 +35,7 @@ def status_of(app: App, now: datetime) -> dict[str, Any]:
     zone = ZoneInfo(app.config.main.timezone)
     found: dict[str, Any] = {"daemon": _daemon(app, now, zone), "mails": {}, "notices": {}, "blocked": [], "held": 0}
     found["mailboxes"] = _mailboxes(app, found["daemon"]["parts"], {}, now, zone)
-    found["disks"] = _disks(app)
+    found["disks"] = {name: _disk(app, name, disk) for disk in app.disks() for name in disk.names}
     found["expiring"] = [alarm.text for alarm in app.expiring(now)]
     found["store"] = ""
     if not app.has_store():
@@ -60,7 +57,7 @@ def _kept(reader: Reader, zone: ZoneInfo) -> dict[str, Any]:
         "mails": reader.count_mails(),
         "set_aside": len(reader.book.find(Mail, disposition="set_aside")),
         "notices": reader.count_notices(),
-        "stuck": [{"notice": key, "reason": reason} for key, reason in reader.stuck_notices()],
+        "stuck": [_stuck(key, reason) for key, reason in reader.stuck_notices()],
         "bounced": len(views.listing.bounced(reader.book)),
         "blocked": [_blocked(row, zone) for row in reader.workbooks() if row.blocked],
         "held": len(reader.book.find(Held, state="open")),
@@ -124,26 +121,19 @@ def _instant(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
 
+def _stuck(key: str, reason: str) -> dict[str, str]:
+    return {"number": number_of(key), "notice": key, "reason": reason}
+
+
 def _blocked(row: WorkbookRow, zone: ZoneInfo) -> dict[str, Any]:
     """A workbook that cannot be published: why, since when, and how many updates wait."""
     since = _local(row.blocked_since, zone) if row.blocked_since else None
     return {"name": row.name, "reason": row.blocked, "since": since, "waiting": row.wanted - row.published}
 
 
-def _disks(app: App) -> dict[str, dict[str, Any]]:
-    """Where it is written, and how many bytes are free there; folders that nobody can look at are left out."""
-    return {
-        name: {"folder": str(folder), "free": free, "low": free < LOW}
-        for name, folder in app.config.folders.items()
-        if (free := _free(folder)) is not None
-    }
-
-
-def _free(folder: Path) -> int | None:
-    try:
-        return shutil.disk_usage(folder).free
-    except OSError:
-        return None  # it is not there yet, or cannot be looked at, which is told where it is used
+def _disk(app: App, name: str, disk: Disk) -> dict[str, Any]:
+    """A folder that is written to, and how many bytes are free there."""
+    return {"folder": str(app.config.folders[name]), "free": disk.free, "low": disk.free < LOW}
 
 
 def healthy(found: dict[str, Any]) -> bool:

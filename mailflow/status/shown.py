@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from mailflow.alarm import PARTS
+from mailflow.disks import low_text
 from mailflow.logins import MENDED
 from mailflow.status import healthy, in_order
 
 _STATES = {"starting": "启动中", "ok": "正常", "failed": "有故障，会再试", "refused": "登录被拒绝，请处理"}
-_NOTICES = {"pending": "待发", "sending": "正在发", "sent": "已发", "unclear": "不明", "refused": "被拒绝"}
-_FOLDERS = {"data": "数据", "workbooks": "工作簿", "restricted": "绩效台账"}
+_NOTICES = {"pending": "待发", "sending": "正在发", "sent": "已发", "unclear": "不明", "refused": "被拒绝",
+            "closed": "已处理"}  # fmt: skip
 _WRONG = "✗ "
 
 
@@ -37,10 +38,10 @@ def _world(found: dict[str, Any]) -> Iterator[str]:
     """What all the rest stands on."""
     if found["store"]:
         yield f"{_WRONG}数据库：{found['store']}"
-    for name, disk in found["disks"].items():
-        if disk["low"]:
-            free = f"{disk['free'] // 2**20} MB"
-            yield f"{_WRONG}磁盘：放{_FOLDERS[name]}的 {disk['folder']} 只剩 {free}，请腾出地方；满了就写不进去"
+    low = [(name, disk) for name, disk in found["disks"].items() if disk["low"]]
+    for free in dict.fromkeys(disk["free"] for _, disk in low):  # folders on one disk have as much
+        names = [name for name, disk in low if disk["free"] == free]
+        yield f"{_WRONG}{low_text(names, found['disks'][names[0]]['folder'], free)}"
     yield from (f"快到期：{text}" for text in found["expiring"])
 
 
@@ -53,6 +54,8 @@ def _work(found: dict[str, Any]) -> Iterator[str]:
     notices = (f"{_NOTICES.get(s, s)} {n}" for s, n in sorted(found["notices"].items()))
     yield "通知：" + ("、".join(notices) or "无")
     yield from _stuck(found.get("stuck", ()))
+    if found.get("stuck") or found["notices"].get("refused"):
+        yield "  看过以后：mailflow notice 编号 --again 再发一次，--done 不再管它；编号见 mailflow list notices"
     if bounced := found.get("bounced"):
         yield f"退信：{bounced} 封通知没有送到，见 mailflow list notices"
     yield from (_waiting(row) for row in found["blocked"])
@@ -129,9 +132,9 @@ def _minute(text: str | None) -> str:
 
 def _stuck(rows: list[dict[str, str]]) -> Iterator[str]:
     """A line for each reason: when a server is away, all notices wait for the same one."""
-    first = {row["reason"]: row["notice"] for row in reversed(rows)}
+    first = {row["reason"]: f"{row['notice']}（编号 {row['number']}）" for row in reversed(rows)}
     for reason, number in Counter(row["reason"] for row in rows).items():
-        more = f" 等 {number} 封" if number > 1 else " "
+        more = f"等 {number} 封" if number > 1 else ""
         yield f"{_WRONG}通知 {first[reason]}{more}没有发出：{reason}"
 
 

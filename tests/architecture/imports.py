@@ -16,7 +16,7 @@ ROWS: tuple[frozenset[str], ...] = tuple(
         "rebuild health",
         "intake outbox publish alarm accounts",
         "transports store sheets notices config mappings signatures logins",
-        "journal files secret urls",
+        "journal files disks secret urls",
         "views",
         "policies",
         "kinds",

@@ -34,6 +34,9 @@ def test_a_password_is_asked_for_by_its_service_and_the_user(tmp_path: Path, kep
     box = read(tmp_path, MAILBOX).mailboxes[0]
     with pytest.raises(UserError, match=r"钥匙串里没有 h 的密码.*keyring set mailflow u@x\.example"):
         box.password()
+    keyring.set_password("mailflow", "u@x.example", "")
+    with pytest.raises(UserError, match="钥匙串里没有"):
+        box.password()
     keyring.set_password("mailflow", "u@x.example", "s3cret")
     assert box.password() == "s3cret"
     keyring.set_password("mailflow", "u@x.example", "another")
@@ -58,7 +61,7 @@ def test_an_applications_secret_is_asked_for_by_its_client(tmp_path: Path, kept:
 
 def test_a_locked_keyring_may_be_open_later(tmp_path: Path, kept: Path) -> None:
     kept.write_text('"locked"', encoding="utf-8")
-    with pytest.raises(TransientError, match="钥匙串现在不给 h 的密码：KeyringLocked"):
+    with pytest.raises(TransientError, match=r"钥匙串现在不给 h 的密码：KeyringLocked the collection is locked$"):
         read(tmp_path, MAILBOX).mailboxes[0].password()
 
 

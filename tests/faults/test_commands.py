@@ -14,6 +14,7 @@ import chinese_calendar
 import pytest
 
 from tests.faults.office import Office, complaint, eventually, report, unfinished_report
+from tests.servers.smtp import SmtpServer
 
 
 @pytest.fixture
@@ -212,6 +213,51 @@ def test_check_warns_of_a_password_file_that_others_may_read(office: Office) -> 
         said = f"提示：密码文件 {path} 别的用户也能读或写（权限 {mode:o}）：请运行 chmod 600 {path}"
         assert (ended.code, ended.err.count(said)) == (0, hints), ended.err
         assert "geheim" not in ended.out + ended.err
+
+
+def test_check_tells_of_a_relay_that_does_not_take_our_sender(tmp_path: Path) -> None:
+    with SmtpServer() as relay:
+        office = Office(tmp_path, send=f'url = "smtp://127.0.0.1:{relay.port}"')
+        relay.faults.mail = ["554 5.7.1 relay access denied"]
+        ended = office.run("check")
+        assert (ended.code, "✗ 发信\n" in ended.out) == (1, True), ended.out
+        assert "554 5.7.1 relay access denied。请核对 [send] 的 from（现在是 support@tech.example）" in ended.err
+        ended = office.run("check")
+        assert (ended.code, "✓ 发信：" in ended.out, relay.messages) == (0, True, []), ended.err
+
+
+def test_check_goes_on_where_it_may_not_look(office: Office) -> None:
+    """A password of somebody else's, and a folder within a folder of somebody else's."""
+    (office.folder / "pw").write_text("geheim", encoding="utf-8")
+    office.configure({"support": 'url = "imaps://support@mx.example"\npassword_file = "pw"'}, 'url = "maildir:sent"')
+    config = office.folder / "config.toml"
+    text = config.read_text(encoding="utf-8")
+    config.write_text(text.replace('"restricted"', '"closed/ledger/pay"'), encoding="utf-8")
+    (office.folder / "closed" / "ledger").mkdir(parents=True)
+    (office.folder / "pw").chmod(0)
+    (office.folder / "closed").chmod(0)
+    ended = office.run_minding_permissions("check", "--offline")
+    place = office.folder / "closed" / "ledger" / "pay"
+    assert f"绩效台账的文件夹 {place}：看不到它（没有权限），请让运行 mailflow 的用户" in ended.err, ended.err
+    assert f"读不到密码文件 {office.folder / 'pw'}：没有权限。请让它属于运行 mailflow 的用户，权限 600" in ended.err
+    assert (ended.code, ended.out.count("✗"), "✗ 配置" in ended.out) == (1, 2, True), ended.out
+
+
+def test_an_unreadable_password_is_told_by_everybody_who_needs_it(office: Office) -> None:
+    (office.folder / "pw").write_text("geheim", encoding="utf-8")
+    (office.folder / "pw").chmod(0)
+    with SmtpServer(user="u", password="geheim") as out:
+        send = f'url = "smtp://u@127.0.0.1:{out.port}"\npassword_file = "pw"'
+        office.configure({"support": 'url = "maildir:inbox"'}, send)
+        office.deliver(unfinished_report())
+        said = f"读不到密码文件 {office.folder / 'pw'}：没有权限。请让它属于运行 mailflow 的用户，权限 600"
+        for command, code in (("check", 1), ("once", 1)):
+            ended = office.run_minding_permissions(command)
+            assert (ended.code, ended.err.count(said)) == (code, 1), ended.err
+        assert "✗ 发信：同上" in office.run_minding_permissions("check").out
+        assert said in str(office.status()["daemon"]["parts"]["send"]), "not refused, so it is tried at once"
+        (office.folder / "pw").chmod(0o600)
+        assert (office.once().code, len(out.messages)) == (0, 1)
 
 
 def test_check_asks_for_the_holidays_of_a_year_that_is_not_known_yet(office: Office) -> None:
