@@ -99,11 +99,26 @@ def deliver(
     if due[:left]:
         # A dead server is not the messages' fault: it is met before one of them is claimed.
         post.sender.check()
+    paced = _paced(due[:left], taken, post.sender.per_minute, now, wait)
+    ended = _deliver_all(store, post, paced, stop)
+    if stop():
+        return ended
+    if send_all:
+        with store.write() as tx:
+            tx.release(max((now, *taken)))
+    if len(due) > left:
+        raise _braked(len(due) - left, per_hour, f"一小时内已发出 {per_hour} 封通知，到了上限 messages_per_hour")
+    return ended
+
+
+def _deliver_all(
+    store: Store, post: Post, paced: Iterable[tuple[str, datetime]], stop: Callable[[], bool]
+) -> Counter[str]:
     ended: Counter[str] = Counter()
     failures = 0
-    for key, at in _paced(due[:left], taken, post.sender.per_minute, now, wait):
+    for key, at in paced:
         if stop():
-            return ended
+            break
         try:
             state = _deliver(store, post, key, at)
             ended[state] += 1
@@ -119,11 +134,6 @@ def deliver(
         if failures == IN_A_ROW:
             # Each may be sent twice because of it: not all that wait.
             raise TransientError(f"发信服务器一连 {IN_A_ROW} 封没有答复，不知道有没有发出：其余的过一会儿再发。")
-    if send_all:
-        with store.write() as tx:
-            tx.release(max((now, *taken)))
-    if len(due) > left:
-        raise _braked(len(due) - left, per_hour, f"一小时内已发出 {per_hour} 封通知，到了上限 messages_per_hour")
     return ended
 
 

@@ -16,7 +16,7 @@ from mailflow.core.people import Person
 from mailflow.core.records import Complaint, Held, LedgerEntry
 from mailflow.kinds.decision import mentions, parse_answer
 from mailflow.kinds.reading import Answer
-from mailflow.policies import complaints, months, reports, threads
+from mailflow.policies import complaints, counting, months, reports, threads
 from mailflow.policies.access import unverified
 from mailflow.policies.desk import Desk, Ending
 from mailflow.policies.letter import Letter
@@ -86,13 +86,13 @@ def settle(desk: Desk, held: Held, answer: Answer, by: str) -> Verdict:
 def move(desk: Desk, record: Complaint, answer: Answer, by: str) -> Verdict:
     """What the manager says about a complaint, held or counted."""
     if answer.word in ("reject", "withdraw"):
-        if record.state not in complaints.LIVE:
+        if record.state not in counting.LIVE:
             return Verdict(False, f"投诉 {record.number} 已不计：{record.reason}")
         _tell_objectors(desk, record, by, answer.line, upheld=False)
-        complaints.take_out(desk, record, "dismissed" if answer.word == "reject" else "withdrawn", f"{by}{answer.line}")
+        counting.take_out(desk, record, "dismissed" if answer.word == "reject" else "withdrawn", f"{by}{answer.line}")
         desk.end_mail(record.mail, "decided")
         return Verdict(True, f"投诉 {record.number} 不计。")
-    if record.state not in complaints.LIVE and answer.word != "assign":
+    if record.state not in counting.LIVE and answer.word != "assign":
         # 同意 in the thread of a withdrawal agrees with the withdrawal, and must not bring the complaint back.
         return Verdict(False, f"投诉 {record.number} 已不计：{record.reason}；要重新计入，请答复“指定 姓名”。")
     # A complaint that was ever held is remembered as it was read.
@@ -105,7 +105,7 @@ def move(desk: Desk, record: Complaint, answer: Answer, by: str) -> Verdict:
     if answer.word != "accept":
         # 同意 could agree with the complaint or with the objection to it: the objection stays open.
         _tell_objectors(desk, record, by, answer.line if same else "", upheld=same)
-    complaints.assign(desk, record, engineer, by, answer.line, letter)
+    counting.assign(desk, record, engineer, by, answer.line, letter)
     desk.end_mail(record.mail, "recorded")
     return Verdict(True, f"投诉 {record.number} 计在 {engineer.name} 名下。")
 
@@ -183,11 +183,11 @@ def _settle_withdrawal(desk: Desk, held: Held, answer: Answer, by: str) -> Verdi
         return Verdict(True, "撤诉不予采用，投诉照计。")
     number = f"complaint:{answer.argument_text}" if answer.word == "assign" else held.matter
     record = complaints.by_matter(desk, number)
-    if record is None or record.state not in complaints.LIVE:
+    if record is None or record.state not in counting.LIVE:
         return Verdict(False, "请答复“指定 投诉编号”，例如 指定 MF-2026-000012，或答复 驳回。")
     if answer.word not in ("accept", "assign", "withdraw"):
         return Verdict(False, "请答复 确认 或 驳回。")
-    complaints.take_out(desk, record, "withdrawn", f"撤诉，{by}确认")
+    counting.take_out(desk, record, "withdrawn", f"撤诉，{by}确认")
     desk.end_mail(held.mail, "decided", record.matter)
     return Verdict(True, f"投诉 {record.number} 已撤诉。")
 
@@ -302,7 +302,7 @@ def _answered(
 
 def _choices(desk: Desk, matter: str) -> tuple[str, ...]:
     held = _held(desk, matter)
-    return held.choices if held else ("确认",) if matter.startswith("month:") else complaints.CHOICES
+    return held.choices if held else ("确认",) if matter.startswith("month:") else counting.CHOICES
 
 
 def _held(desk: Desk, matter: str) -> Held | None:

@@ -8,7 +8,7 @@ from mailflow.core.address import key_of
 from mailflow.core.findings import Finding
 from mailflow.core.records import Held, Mail
 from mailflow.message.automatic import by_list
-from mailflow.policies import bounces, complaints, impostors
+from mailflow.policies import bounces, impostors, resends
 from mailflow.policies.desk import Desk, Ending
 from mailflow.policies.letter import Letter
 
@@ -37,7 +37,7 @@ def copy(desk: Desk, letter: Letter) -> Ending | None:
     """The same mail again: in a second mailbox, redelivered, or read anew after UIDVALIDITY changed."""
     for mail in desk.book.find(Mail, content=letter.content):
         if mail.message_id == letter.message_id and (letter.automatic or not _is_listed(mail)):
-            complaints.seen_earlier(desk, mail, letter)
+            resends.seen_earlier(desk, mail, letter)
             return Ending("copy", mail.matter, kind=mail.kind)
     return None
 

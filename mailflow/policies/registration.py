@@ -9,7 +9,7 @@ from mailflow.core.mapping import Mapping
 from mailflow.core.people import Person
 from mailflow.core.records import Project
 from mailflow.core.text import one_line
-from mailflow.policies import complaints, registration_requests, reports
+from mailflow.policies import counting, registration_requests, reports
 from mailflow.policies.access import refusal, unverified
 from mailflow.policies.desk import Desk, Ending
 from mailflow.policies.letter import Letter
@@ -37,7 +37,7 @@ def registration(desk: Desk, letter: Letter) -> Ending | None:
         return desk.hold(letter, "mail", problem.code, problem.text, choices=("确认", "驳回"))
     desk.put(project)
     if known is not None:
-        complaints.first_changed(desk, known.first, project)
+        counting.first_changed(desk, known.first, project)
     reports.move_to(desk, project)
     registration_requests.registered(desk, project, letter.key)
     if letter.reading.missing:

@@ -8,7 +8,7 @@ from mailflow.core.findings import Finding
 from mailflow.core.records import Complaint, Held
 from mailflow.core.register import place_of
 from mailflow.kinds.decision import mentions
-from mailflow.policies import complaints, threads
+from mailflow.policies import complaints, counting, threads
 from mailflow.policies.access import unverified
 from mailflow.policies.desk import Desk, Ending
 from mailflow.policies.letter import Letter
@@ -22,12 +22,12 @@ def complaint(desk: Desk, letter: Letter) -> Ending:
     ending = complaints.complaint(desk, letter)
     record = complaints.by_matter(desk, ending.matter)
     # What is said about a repeat is said about the complaint that it repeats.
-    if record is None or record.state not in complaints.LIVE or ending.disposition == "discussion":
+    if record is None or record.state not in counting.LIVE or ending.disposition == "discussion":
         return ending
     for held in desk.book.find(Held, state="open"):
         waiting = Letter.model_validate_json(held.letter or "") if held.reason in NOT_FOUND else None
         if waiting is not None and _meant(held, waiting, letter) and _refusal(desk, waiting, record) is None:
-            complaints.take_out(desk, record, "withdrawn", f"{waiting.person}撤诉")
+            counting.take_out(desk, record, "withdrawn", f"{waiting.person}撤诉")
             desk.close(held, f"投诉 {record.number} 已撤诉。")
             desk.end_mail(held.mail, "decided", record.matter)
             return replace(ending, disposition="decided" if ending.disposition == "held" else ending.disposition)
@@ -62,7 +62,7 @@ def reply(desk: Desk, letter: Letter) -> Ending | None:
 def _perhaps(desk: Desk, letter: Letter) -> Ending | None:
     """报告收到了，撤诉吧: the complainant does not begin with it. Neither guessed nor lost (domain §2, §4)."""
     found = _of_thread(desk, letter) or (_of_project(desk, letter) if letter.reading.kind == "complaint" else [])
-    own = [c for c in found if c.state in complaints.LIVE and c.complainant == letter.person]
+    own = [c for c in found if c.state in counting.LIVE and c.complainant == letter.person]
     if not own or letter.is_forward or letter.reading.kind not in (None, "complaint"):
         return None
     text = f"这封回复提到撤诉，但不是以“撤诉”开头，是否撤销投诉 {own[0].number}？"
@@ -88,7 +88,7 @@ def _withdraw(desk: Desk, letter: Letter) -> Ending:
         text = "没有收到过这封撤诉邮件所回复的投诉，请指定投诉编号；那封投诉到达时会自动撤销。"
         return desk.hold(letter, "withdrawal", "original_unknown", text, choices=("指定 编号", "驳回"))
     found = found or _of_project(desk, letter)
-    live = [c for c in found if c.state in complaints.LIVE]
+    live = [c for c in found if c.state in counting.LIVE]
     if found and not live:
         return Ending.of("discussion", "already_out", f"投诉 {found[0].number} 已不计。", matter=found[0].matter)
     if len(live) != 1:
@@ -98,7 +98,7 @@ def _withdraw(desk: Desk, letter: Letter) -> Ending:
         return desk.hold(
             letter, "withdrawal", problem.code, problem.text, choices=("确认", "驳回"), matter=record.matter
         )
-    complaints.take_out(desk, record, "withdrawn", f"{letter.person}撤诉")
+    counting.take_out(desk, record, "withdrawn", f"{letter.person}撤诉")
     return Ending("decided", record.matter)
 
 
