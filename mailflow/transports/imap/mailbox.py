@@ -42,7 +42,7 @@ _IDLE_RESTART = 300.0
 """A NAT's silent drop looks like a quiet mailbox; so IDLE is begun anew every five minutes (mail.md §1.2 g)."""
 
 
-class _BrokeError(TransientError):
+class LineBrokeError(TransientError):
     """The line broke while mails were fetched."""
 
 
@@ -119,7 +119,7 @@ class ImapMailbox(Connection):
             sizes = {uid: _size(facts.get(uid, {})) for uid in uids}
             for group in grouped(sizes):
                 yield self._batch(at, group, facts, sum(sizes[uid] for uid in group))
-        except _BrokeError:
+        except LineBrokeError:
             at.broke_at(group)
             yield Batch((), str(at))
             raise
@@ -171,13 +171,13 @@ class ImapMailbox(Connection):
             try:
                 answers, refused = self._fetch(at, [uid], [f"BODY.PEEK[]<{at_byte}.{_PART}>"], _PART)
             except TransientError as error:
-                if at_byte != broke_at and isinstance(error, _BrokeError):
+                if at_byte != broke_at and isinstance(error, LineBrokeError):
                     broke_at = at_byte
                     continue
                 if not broke_at:
                     raise
                 # Nor can it go on, as where a new login has to wait; or this mail would be the first again, for ever.
-                raise _BrokeError(str(error), retry_after=error.retry_after) from error
+                raise LineBrokeError(str(error), retry_after=error.retry_after) from error
             answer = answers.get(uid)
             if refused or at_byte > min(2 * size, _LARGEST) + _PART:
                 return {}, {uid}  # the second: a server whose parts have no end
@@ -200,7 +200,7 @@ class ImapMailbox(Connection):
             except TROUBLE as error:
                 if refused(error):
                     raise
-                raise _BrokeError(str(mapped(f"{self._host} {doing}", error, self._provider))) from error
+                raise LineBrokeError(str(mapped(f"{self._host} {doing}", error, self._provider))) from error
 
     def uids(self) -> tuple[str, str, set[str]]:
         with self._operation("核对邮件"):
