@@ -28,11 +28,8 @@ def count(desk: Desk, record: Complaint, engineer: Person, letter: Letter | None
         engineer,
         matter=record.matter,
         step=desk.again(record.matter, engineer, "received"),
-        context={
-            "number": record.number,
-            "project": record.project or "",
-            "received": desk.when(record.received),
-            "sender": record.complainant or record.sender,
+        context=_shown(desk, record)
+        | {
             "subject": mail.subject if mail else letter.subject if letter else "",
             "excerpt": letter.excerpt if letter else "",
             "month": record.month,
@@ -126,15 +123,18 @@ def tell_taken_out(desk: Desk, record: Complaint, state: str, reason: str) -> No
             person,
             matter=record.matter,
             step=desk.again(record.matter, person, "out"),
-            context={
-                "number": record.number,
-                "project": record.project or "",
-                "received": desk.when(record.received),
-                "sender": record.complainant or record.sender,
-                "state": state,
-                "reason": reason,
-            },
+            context=_shown(desk, record) | {"state": state, "reason": reason},
         )
+
+
+def _shown(desk: Desk, record: Complaint) -> dict[str, str | int]:
+    """What every notice to the engineer says of the complaint."""
+    return {
+        "number": record.number,
+        "project": record.project or "",
+        "received": desk.when(record.received),
+        "sender": record.complainant or record.sender,
+    }
 
 
 def close_held(desk: Desk, record: Complaint, result: str) -> None:
