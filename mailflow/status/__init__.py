@@ -34,18 +34,18 @@ def status_of(app: App, now: datetime) -> dict[str, Any]:
     """
     zone = ZoneInfo(app.config.main.timezone)
     found: dict[str, Any] = {"daemon": _daemon(app, now, zone), "mails": {}, "notices": {}, "blocked": [], "held": 0}
-    found["mailboxes"] = _mailboxes(app, found["daemon"]["parts"], {}, now, zone)
     found["disks"] = {name: _disk(app, name, disk) for disk in app.disks() for name in disk.names}
     found["expiring"] = [alarm.text for alarm in app.expiring(now)]
     found["store"] = ""
-    if not app.has_store():
-        return found
-    try:
-        with app.store.read() as reader:
-            found |= _kept(reader, zone)
-            found["mailboxes"] = _mailboxes(app, found["daemon"]["parts"], reader.last_mails(), now, zone)
-    except MailflowError as error:
-        found["store"] = str(error)
+    last_mails: dict[str, datetime] = {}
+    if app.has_store():
+        try:
+            with app.store.read() as reader:
+                found |= _kept(reader, zone)
+                last_mails = reader.last_mails()
+        except MailflowError as error:
+            found["store"] = str(error)
+    found["mailboxes"] = _mailboxes(app, found["daemon"]["parts"], last_mails, now, zone)
     return found
 
 
