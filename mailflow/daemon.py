@@ -266,7 +266,8 @@ class Daemon:
                 health.gets_on()
             if working():
                 return unreadable
-        if came or health.traffic.silent:
+        # Weeks of arrivals are read for it: not with each mail, only where what is shown would contradict this one.
+        if health.traffic.silent or (came and not health.last_day):
             self._look_at_traffic(box.name)
         return unreadable
 
